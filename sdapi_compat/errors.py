@@ -1,0 +1,71 @@
+"""The exception tree.
+
+    SdapiError
+    ├── ApiError        a refusal with its own status: {"error": "HTTPException", "detail": ...}
+    ├── Fault           a failure named as the original names it: {"error": name, "errors": message}
+    └── InvalidRequest  a body or query that does not fit the schema: 422 {"detail": [{"loc", "msg", "type"}]}
+
+Handlers raise these and never catch them; `app.py` maps them to replies in one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import NamedTuple
+
+
+class SdapiError(Exception):
+    """Base of every error a caller is meant to see."""
+
+    status: int = 500
+
+    def body(self) -> dict[str, object]:
+        """The JSON body of the reply, in the original's shape."""
+        raise NotImplementedError
+
+
+class ApiError(SdapiError):
+    """A refusal. A1111 1.10.1 shape of an HTTPException raised inside the API."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+    def body(self) -> dict[str, object]:
+        return {"error": "HTTPException", "detail": self.detail, "body": "", "errors": ""}
+
+
+class Fault(SdapiError):
+    """A failure while doing the work; `name` is the exception class the original would report."""
+
+    def __init__(self, name: str, message: str, status: int = HTTPStatus.INTERNAL_SERVER_ERROR) -> None:
+        super().__init__(message)
+        self.status = int(status)
+        self.name = name
+        self.message = message
+
+    def body(self) -> dict[str, object]:
+        return {"error": self.name, "detail": "", "body": "", "errors": self.message}
+
+
+class Problem(NamedTuple):
+    """One thing wrong with a request: where (path from "body" or "query"), what, and pydantic's type word."""
+
+    loc: tuple[str | int, ...]
+    msg: str
+    type: str
+
+
+class InvalidRequest(SdapiError):
+    """The request does not fit its schema (FastAPI's 422 body)."""
+
+    status = 422
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(f"{'.'.join(map(str, p.loc))}: {p.msg}" for p in problems))
+        self.problems = tuple(problems)
+
+    def body(self) -> dict[str, object]:
+        return {"detail": [{"loc": list(p.loc), "msg": p.msg, "type": p.type} for p in self.problems]}
