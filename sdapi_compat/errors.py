@@ -51,11 +51,20 @@ class Fault(SdapiError):
 
 
 class Problem(NamedTuple):
-    """One thing wrong with a request: where (path from "body" or "query"), what, and pydantic's type word."""
+    """One thing wrong with a request: where (path from "body" or "query"), what, and pydantic's type word.
+
+    `ctx` holds the numbers behind the message (the limit that was passed, the place in the JSON text).
+    """
 
     loc: tuple[str | int, ...]
     msg: str
     type: str
+    ctx: dict[str, object] | None = None
+
+    def body(self) -> dict[str, object]:
+        """One entry of the 422 reply's `detail`; `ctx` appears only where there is one."""
+        entry: dict[str, object] = {"loc": list(self.loc), "msg": self.msg, "type": self.type}
+        return entry if self.ctx is None else {**entry, "ctx": self.ctx}
 
 
 class InvalidRequest(SdapiError):
@@ -68,4 +77,4 @@ class InvalidRequest(SdapiError):
         self.problems = tuple(problems)
 
     def body(self) -> dict[str, object]:
-        return {"detail": [{"loc": list(p.loc), "msg": p.msg, "type": p.type} for p in self.problems]}
+        return {"detail": [problem.body() for problem in self.problems]}

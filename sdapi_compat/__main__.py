@@ -1,0 +1,45 @@
+"""`python -m sdapi_compat [flags]`: flags -> Settings -> serve."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from sdapi_compat.settings import parse
+
+if TYPE_CHECKING:
+    from sdapi_compat.settings import Settings
+
+
+def main() -> int:
+    """The console command `sdapi-compat`. Returns the exit status."""
+    settings = parse(sys.argv[1:], os.environ)
+    logging.basicConfig(level=settings.loglevel, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    from sdapi_compat.app import build_app
+    from sdapi_compat.server import addresses, run
+    from sdapi_compat.services import make_services
+
+    try:
+        bind = addresses(settings)
+    except OSError as error:
+        print(f"Cannot start: {error}", file=sys.stderr)
+        return 1
+    services = make_services(settings)
+    announce(settings, bind)
+    asyncio.run(run(build_app(services), settings, services.engine, bind))
+    return 0
+
+
+def announce(settings: Settings, bind: list[str]) -> None:
+    """Tell a newcomer where the server is."""
+    scheme = "https" if settings.tls_certfile else "http"
+    urls = [f"{scheme}://{address.replace('0.0.0.0', '127.0.0.1')}{settings.subpath}" for address in bind]
+    print(f"Serving on {' and '.join(urls)}")
+    print(f"Try it in a browser: {urls[0]}/docs   (stop with Ctrl+C)", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""build_app(services) -> Starlette: a list of routes, a list of middleware, a table of error handlers."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+
+from sdapi_compat.errors import Fault, SdapiError
+from sdapi_compat.middleware import AccessLog, BasicAuth, BodyLimit, ProcessTime
+from sdapi_compat.routes.reply import error_reply, json_reply
+from sdapi_compat.routes.table import all_routes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from sdapi_compat.services import Services
+    from sdapi_compat.settings import Settings
+
+log = logging.getLogger(__name__)
+GZIP_FROM_BYTES = 1000
+# Base64 of PNGs does not get smaller, so speed decides.
+GZIP_LEVEL = 1
+
+
+def build_app(services: Services) -> Starlette:
+    """The ASGI application. The engine starts and stops with the app's lifespan."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
+        services.engine.start()
+        try:
+            yield {"services": services}
+        finally:
+            services.engine.stop()
+
+    return Starlette(
+        routes=all_routes(services),
+        middleware=middleware(services.settings),
+        exception_handlers={SdapiError: on_refusal, HTTPException: on_http_exception, Exception: on_failure},
+        lifespan=lifespan,
+    )
+
+
+def middleware(settings: Settings) -> list[Middleware]:
+    """From the outside in."""
+    chain = [Middleware(AccessLog)] if settings.api_log else []
+    chain += [
+        Middleware(ProcessTime),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_allow_origins,
+            allow_origin_regex=settings.cors_allow_origins_regex,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            allow_credentials=True,
+            expose_headers=["X-Process-Time", "X-Sdapi-Ignored-Fields", "X-Sdapi-Task-Id"],
+        ),
+        Middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=GZIP_LEVEL),
+    ]
+    if settings.users:
+        chain.append(Middleware(BasicAuth, users={user.name: user.password for user in settings.users}))
+    return [*chain, Middleware(BodyLimit, limit=settings.max_body_bytes)]
+
+
+async def on_refusal(request: Request, error: Exception) -> Response:
+    """Errors a caller is meant to see, in their own shapes."""
+    assert isinstance(error, SdapiError)
+    return error_reply(error)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Unknown paths and wrong methods, as FastAPI answers them."""
+    assert isinstance(error, HTTPException)
+    return json_reply({"detail": error.detail}, error.status_code, error.headers)
+
+
+async def on_failure(request: Request, error: Exception) -> Response:
+    """A bug of ours: its class and text in the original's shape, the traceback in the log only."""
+    return error_reply(Fault(type(error).__name__, str(error)))

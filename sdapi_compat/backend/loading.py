@@ -1,0 +1,56 @@
+"""From a registry entry to a model ready to run; every failure becomes one clear Fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from sdapi_compat.backend.diffusers_folder import load_folder
+from sdapi_compat.backend.families import UnsupportedModel
+from sdapi_compat.backend.headers import BadWeightFile
+from sdapi_compat.backend.latent_codec import LatentCodec
+from sdapi_compat.backend.model import DiffusionModel
+from sdapi_compat.backend.policy import DevicePolicy
+from sdapi_compat.backend.registry import CheckpointInfo
+from sdapi_compat.backend.registry_vae import VaeFile
+from sdapi_compat.backend.single_file import load_single_file, load_vae_file
+from sdapi_compat.backend.unet import fit_upsamplers
+from sdapi_compat.errors import Fault
+
+
+def load_checkpoint(info: CheckpointInfo, vae: VaeFile | None, policy: DevicePolicy) -> DiffusionModel:
+    """The model of a checkpoint, with a separate VAE or its own, placed as the policy says.
+
+    Raises Fault("RuntimeError") naming the file and the reason when it cannot be loaded.
+    """
+    with _explained(info.path):
+        if info.is_folder:
+            parts = load_folder(info.path, policy)
+        else:
+            parts = load_single_file(info.path, info.config, policy)
+        if parts.codec is None and vae is None:
+            raise BadWeightFile("it holds no VAE; choose one with the option sd_vae")
+        fit_upsamplers(parts.unet)
+        policy.prepare_unet(parts.unet)
+    separate = None if vae is None else load_vae(vae, parts.codec, policy)
+    model = DiffusionModel(info, parts, policy)
+    model.use_codec(vae, separate)
+    return model
+
+
+def load_vae(vae: VaeFile, like: LatentCodec | None, policy: DevicePolicy) -> LatentCodec:
+    """A separate VAE, with the dimensions of the checkpoint's own. Raises Fault("RuntimeError")."""
+    with _explained(vae.path):
+        return load_vae_file(vae.path, like, policy.vae_dtype)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what loaders raise on bad files into a Fault that names the file."""
+    try:
+        yield
+    except (BadWeightFile, UnsupportedModel, SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise Fault("RuntimeError", f"Cannot load {path.name}: {error}") from error

@@ -1,0 +1,113 @@
+"""Which device computes, in which precision, and what stays in its memory."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Literal
+
+import msgspec
+import torch
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from torch import nn
+
+from sdapi_compat.errors import Fault
+
+Offload = Literal["none", "model", "sequential"]
+_CPU_WORDS = frozenset({"sd", "all"})
+
+
+class DeviceFlags(msgspec.Struct, frozen=True, kw_only=True):
+    """The command-line flags that decide. The names are A1111's."""
+
+    no_half: bool = False
+    no_half_vae: bool = False
+    precision: Literal["autocast", "full", "half"] = "autocast"
+    use_cpu: tuple[str, ...] = ()
+    device_id: str | None = None
+    medvram: bool = False
+    lowvram: bool = False
+    xformers: bool = False
+    opt_channelslast: bool = False
+
+
+class DevicePolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """What was decided."""
+
+    device: torch.device
+    dtype: torch.dtype
+    """Of the UNet and the text encoder."""
+    vae_dtype: torch.dtype
+    offload: Offload = "none"
+    xformers: bool = False
+    channels_last: bool = False
+
+    @classmethod
+    def choose(cls, flags: DeviceFlags) -> DevicePolicy:
+        """CUDA, else MPS, else the CPU; half precision on CUDA and MPS unless the flags forbid it.
+
+        Raises Fault("ModuleNotFoundError") for --xformers without the package.
+        """
+        if flags.xformers and find_spec("xformers") is None:
+            raise Fault(
+                "ModuleNotFoundError", "--xformers is given but the xformers package is not installed; "
+                "leave the flag out to use torch's own attention",
+            )  # fmt: skip
+        device = _device(flags)
+        full = flags.no_half or flags.precision == "full" or device.type == "cpu"
+        dtype = torch.float32 if full else torch.float16
+        return cls(
+            device=device,
+            dtype=dtype,
+            vae_dtype=torch.float32 if flags.no_half_vae else dtype,
+            offload=_offload(flags, device),
+            xformers=flags.xformers,
+            channels_last=flags.opt_channelslast,
+        )
+
+    def prepare_unet(self, unet: UNet2DConditionModel) -> None:
+        """Apply the attention and memory-layout choices to a freshly loaded UNet.
+
+        The VAE stays contiguous: on the CPU torch's channels-last group norm loses most digits on flat
+        pictures, such as the grey one an inpainting model is conditioned on.
+        """
+        if self.xformers:
+            unet.enable_xformers_memory_efficient_attention()
+        if self.channels_last:
+            module: nn.Module = unet
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def place(self, parts: list[nn.Module]) -> None:
+        """Put a model's parts, in the order they run, where they compute or behind hooks that fetch them.
+
+        "model" keeps one part at a time on the device (--medvram), "sequential" one layer (--lowvram).
+        """
+        if self.offload == "none":
+            for part in parts:
+                part.to(self.device)
+            return
+        from accelerate import cpu_offload, cpu_offload_with_hook
+
+        hook = None
+        for part in parts:
+            if self.offload == "sequential":
+                cpu_offload(part, execution_device=self.device)
+            else:
+                _, hook = cpu_offload_with_hook(part, self.device, prev_module_hook=hook)
+
+
+def _device(flags: DeviceFlags) -> torch.device:
+    if _CPU_WORDS.intersection(flags.use_cpu):
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda" if flags.device_id is None else f"cuda:{flags.device_id}")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def _offload(flags: DeviceFlags, device: torch.device) -> Offload:
+    if device.type == "cpu":
+        return "none"
+    if flags.lowvram:
+        return "sequential"
+    return "model" if flags.medvram else "none"

@@ -1,0 +1,108 @@
+"""Checkpoints and VAEs in the original single-file (LDM) layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
+from torch import Tensor
+
+from sdapi_compat.backend.assembly import build_text_model, build_unet, build_vae
+from sdapi_compat.backend.families import UNET_PREFIX, detect
+from sdapi_compat.backend.headers import BadWeightFile
+from sdapi_compat.backend.latent_codec import LatentCodec
+from sdapi_compat.backend.ldm_config import LdmConfig, VaeShape, read_ldm_yaml
+from sdapi_compat.backend.parts import ModelParts
+from sdapi_compat.backend.policy import DevicePolicy
+from sdapi_compat.backend.text import TextEncoder
+from sdapi_compat.backend.tokenizer import ClipVocabulary, holds_tokenizer
+from sdapi_compat.backend.weights import Tensors, read_tensors
+from sdapi_compat.sampling.noise_schedule import NoiseSchedule, scaled_linear_alphas_cumprod
+
+_Converter = Callable[[Mapping[str, Tensor], dict[str, Any]], Tensors]
+_convert_unet: _Converter = convert_ldm_unet_checkpoint
+_convert_vae: _Converter = convert_ldm_vae_checkpoint
+
+_VAE_PREFIX = "first_stage_model."
+_TEXT_PREFIX = "cond_stage_model.transformer."
+_IGNORED_IN_VAE = ("loss", "model_ema.")
+
+
+def load_single_file(path: Path, config_path: Path | None, policy: DevicePolicy) -> ModelParts:
+    """The parts of an SD 1.x checkpoint, on the CPU in the policy's precision.
+
+    `config_path`: a .yaml of the original kind, else SD 1.x dimensions are assumed. A checkpoint without a
+    VAE gives parts without a codec. A1111 1.10.1 behaviour: an "alphas_cumprod" tensor in the file replaces
+    the formula. Raises BadWeightFile, UnsupportedModel, ValueError, OSError.
+    """
+    tensors = read_tensors(path)
+    conditioning = detect({name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    config = LdmConfig() if config_path is None else read_ldm_yaml(config_path)
+    channels = tensors[UNET_PREFIX + "input_blocks.0.0.weight"].shape[1]
+    unet_config = msgspec.structs.replace(config.unet, in_channels=channels).diffusers_config()
+    unet = _with_prefix(tensors, UNET_PREFIX, keep=True)
+    return ModelParts(
+        unet=build_unet(unet_config, _convert_unet(unet, unet_config), policy.dtype),
+        text=_text_encoder(config, tensors, policy.dtype),
+        codec=_baked_codec(config, tensors, policy.vae_dtype),
+        noise_schedule=_noise_schedule(config, tensors),
+        prediction=config.prediction,
+        conditioning=conditioning,
+    )
+
+
+def load_vae_file(path: Path, like: LatentCodec | None, dtype: torch.dtype) -> LatentCodec:
+    """A separate VAE file, with the dimensions of `like` (else SD's) and its scaling factor.
+
+    Raises BadWeightFile, OSError.
+    """
+    tensors = {
+        name: tensor for name, tensor in read_tensors(path).items() if not name.startswith(_IGNORED_IN_VAE)
+    }
+    inner = _with_prefix(tensors, _VAE_PREFIX) or tensors
+    if like is None:
+        return _codec(LdmConfig(), inner, dtype)
+    config = {key: like.module.config[key] for key in VaeShape().diffusers_config(like.scaling_factor)}
+    vae = build_vae(config, _convert_vae(inner, config), dtype)
+    return LatentCodec(vae, like.scaling_factor)
+
+
+def _text_encoder(config: LdmConfig, tensors: Tensors, dtype: torch.dtype) -> TextEncoder:
+    folder = config.tokenizer_folder
+    own_tokenizer = folder is not None and holds_tokenizer(folder)
+    vocabulary = ClipVocabulary.from_folder(folder) if folder and own_tokenizer else ClipVocabulary.built_in()
+    module = build_text_model(config.text_config, _with_prefix(tensors, _TEXT_PREFIX), dtype)
+    return TextEncoder(module, vocabulary, clip_skip_applies=True)
+
+
+def _baked_codec(config: LdmConfig, tensors: Tensors, dtype: torch.dtype) -> LatentCodec | None:
+    inner = _with_prefix(tensors, _VAE_PREFIX)
+    return _codec(config, inner, dtype) if inner else None
+
+
+def _codec(config: LdmConfig, tensors: Mapping[str, Tensor], dtype: torch.dtype) -> LatentCodec:
+    vae_config = config.vae.diffusers_config(config.scale_factor)
+    vae = build_vae(vae_config, _convert_vae(tensors, vae_config), dtype)
+    return LatentCodec(vae, config.scale_factor)
+
+
+def _noise_schedule(config: LdmConfig, tensors: Tensors) -> NoiseSchedule:
+    stored = tensors.get("alphas_cumprod")
+    if stored is None:
+        abar = scaled_linear_alphas_cumprod(config.linear_start, config.linear_end, config.timesteps)
+        return NoiseSchedule(abar)
+    if stored.shape != (config.timesteps,):
+        raise BadWeightFile(f"alphas_cumprod has the shape {list(stored.shape)}, not [{config.timesteps}]")
+    return NoiseSchedule(stored)
+
+
+def _with_prefix(tensors: Tensors, prefix: str, *, keep: bool = False) -> Tensors:
+    return {
+        name if keep else name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,76 @@
+"""CLIP's byte-pair vocabulary, from this package's data file or from a checkpoint's tokenizer folder."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
+
+from transformers.models.clip.tokenization_clip import CLIPTokenizer
+
+_DATA_FILE = "bpe_simple_vocab_16e6.txt.gz"
+_MERGES = 48894
+_START, _END = "<|startoftext|>", "<|endoftext|>"
+_WORD_END = "</w>"
+_NO_LIMIT = 10**9
+_FOLDER_FILES = ("tokenizer.json", "vocab.json")
+
+
+class ClipVocabulary:
+    """Implements `prompt.chunks.Vocabulary` with the transformers tokenizer."""
+
+    def __init__(self, tokenizer: CLIPTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self.bos: int = tokenizer.bos_token_id
+        self.eos: int = tokenizer.eos_token_id
+        self.pad: int = tokenizer.pad_token_id
+        self.comma: int | None = tokenizer.get_vocab().get("," + _WORD_END)
+
+    @classmethod
+    def built_in(cls) -> ClipVocabulary:
+        """OpenAI CLIP's 49408 tokens, padded with the end marker."""
+        merges = _read_merges()
+        make: Callable[..., CLIPTokenizer] = CLIPTokenizer  # its annotation of `merges` is too narrow
+        return cls(make(vocab=_vocab(merges), merges=merges, model_max_length=_NO_LIMIT))
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> ClipVocabulary:
+        """A tokenizer saved by transformers. Raises OSError or ValueError when the folder is damaged."""
+        tokenizer = CLIPTokenizer.from_pretrained(
+            str(folder), local_files_only=True, model_max_length=_NO_LIMIT
+        )
+        return cls(tokenizer)
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids per text, without start and end markers and without truncation."""
+        if not texts:
+            return []
+        encoded = self._tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False)
+        return [list(ids) for ids in encoded["input_ids"]]
+
+
+def holds_tokenizer(folder: Path) -> bool:
+    """Whether `folder` has the files of a saved CLIP tokenizer."""
+    return any((folder / name).is_file() for name in _FOLDER_FILES)
+
+
+def _read_merges() -> list[tuple[str, ...]]:
+    packed = resources.files("sdapi_compat.backend").joinpath("vocabulary", _DATA_FILE).read_bytes()
+    lines = gzip.decompress(packed).decode("utf-8").split("\n")
+    return [tuple(line.split(" ")) for line in lines[1 : _MERGES + 1]]
+
+
+def _vocab(merges: list[tuple[str, ...]]) -> dict[str, int]:
+    letters = _byte_letters()
+    tokens = [*letters, *(letter + _WORD_END for letter in letters)]
+    tokens += ["".join(pair) for pair in merges]
+    return {token: index for index, token in enumerate([*tokens, _START, _END])}
+
+
+def _byte_letters() -> list[str]:
+    """The 256 characters that stand for bytes in byte-level BPE: printable ones for themselves first."""
+    spans = (("!", "~"), ("¡", "¬"), ("®", "ÿ"))
+    printable = [code for first, last in spans for code in range(ord(first), ord(last) + 1)]
+    others = range(256 - len(printable))
+    return [chr(byte) for byte in printable] + [chr(256 + index) for index in others]

@@ -1,0 +1,172 @@
+"""The device's side of the engine: asks in, answers out, by way of the loaded model.
+
+Made and used on the engine's thread only.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from sdapi_compat.backend.policy import DeviceFlags, DevicePolicy
+from sdapi_compat.backend.store import ModelStore
+from sdapi_compat.engine.asks import Decode, Describe, EncodeImage, EncodeText, Predict
+from sdapi_compat.engine.facts import ModelFacts
+from sdapi_compat.engine.previews import preview_map
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from sdapi_compat.backend.model import DiffusionModel
+    from sdapi_compat.catalog import Catalog
+    from sdapi_compat.engine.asks import Ask
+    from sdapi_compat.options.store import OptionsStore
+    from sdapi_compat.plan.plan import ModelChoice
+    from sdapi_compat.settings import Settings
+
+REMEMBERED_PROMPTS = 64
+
+
+class ModelDevice:
+    """Implements `engine.Device` with one `ModelStore`."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, options: OptionsStore) -> None:
+        self._catalog = catalog
+        self._options = options
+        self._store = ModelStore(DevicePolicy.choose(_flags(settings)), catalog.hashes)
+        self._prompts: OrderedDict[Hashable, Tensor] = OrderedDict()
+        self._maps: dict[ModelChoice, NDArray[np.float32]] = {}
+
+    def load(self, choice: ModelChoice) -> DiffusionModel:
+        """The model of `choice`, loaded if it is not; the catalog and the options learn its hash.
+
+        Fault "RuntimeError" or "FileNotFoundError"; then the model that was loaded stays.
+        """
+        info, vae = self._catalog.files(choice)
+        self._store.limit = self._options.snapshot().integer("sd_checkpoints_limit")
+        model = self._store.get(info, vae)
+        if model.info.sha256 is not None and info.sha256 is None:
+            self._learn(model)
+        return model
+
+    def _learn(self, model: DiffusionModel) -> None:
+        before = self._catalog.checkpoints.find(model.info.name)
+        assert model.info.sha256 is not None
+        self._catalog.learn_hash(model.info, model.info.sha256)
+        configured = self._options.snapshot().stored.get("sd_model_checkpoint")
+        if before is not None and configured in before.aliases:
+            # Titles gain the hash at the first load; the option follows, so that clients find it in the list.
+            self._options.record({"sd_model_checkpoint": model.info.title})
+
+    def load_at_start(self) -> None:
+        """Load what config.json asks for, else the first of the list, and tell the options."""
+        choice = self._catalog.configured(self._options.snapshot())
+        model = self.load(choice)
+        self._options.record(
+            {"sd_model_checkpoint": model.info.title, "sd_checkpoint_hash": model.info.sha256}
+        )
+
+    def unload(self) -> None:
+        """Free the device; the next ask loads again."""
+        self._prompts.clear()
+        self._store.unload()
+
+    def free(self) -> None:
+        """Give back cached memory after a failure."""
+        self._store.free()
+
+    def text_width(self) -> int | None:
+        """Length of the loaded model's text vectors."""
+        return None if self._store.current is None else self._store.current.text.width
+
+    @torch.inference_mode()
+    def answer(self, asks: Sequence[Ask]) -> list[Any]:
+        """One answer per ask; all asks share a key."""
+        model = self.load(asks[0].model)
+        if isinstance(asks[0], Predict):
+            return self._predict(model, [ask for ask in asks if isinstance(ask, Predict)])
+        return [self._one(model, ask) for ask in asks]
+
+    def _one(self, model: DiffusionModel, ask: Ask) -> Any:
+        match ask:
+            case Describe():
+                return self._describe(model, ask.model)
+            case EncodeText():
+                return self._encode_text(model, ask)
+            case Decode():
+                model.set_tiling(ask.tiling)
+                return model.decode(ask.latents)
+            case EncodeImage():
+                model.set_tiling(ask.tiling)
+                return _encode_image(model, ask)
+        raise TypeError(f"unknown ask {type(ask).__name__}")
+
+    def _predict(self, model: DiffusionModel, asks: Sequence[Predict]) -> list[Any]:
+        model.set_tiling(asks[0].tiling)
+        x, timestep = torch.cat([ask.x for ask in asks]), torch.cat([ask.timestep for ask in asks])
+        context = torch.cat([ask.context for ask in asks])
+        extras = [ask.extra for ask in asks if ask.extra is not None]
+        extra = torch.cat(extras) if extras else None
+        if asks[0].noise:
+            output = model.predict_noise(x, timestep, context, extra)
+        else:
+            output = model.denoise(x, torch.cat([ask.sigma for ask in asks]), context, extra, timestep)
+        return list(torch.split(output, [ask.x.shape[0] for ask in asks]))
+
+    def _encode_text(self, model: DiffusionModel, ask: EncodeText) -> Tensor:
+        """Encodings are kept by model and tokens, so that a repeated prompt costs nothing."""
+        texts = tuple(tuple((*chunk.tokens, *chunk.weights) for chunk in prompt) for prompt in ask.prompts)
+        key = (model.info.path, model.info.version, texts, ask.clip_skip, ask.emphasis)
+        found = self._prompts.pop(key, None)
+        if found is None:
+            found = model.encode_chunks(ask.prompts, ask.clip_skip, ask.emphasis)
+        self._prompts[key] = found
+        while len(self._prompts) > REMEMBERED_PROMPTS:
+            self._prompts.popitem(last=False)
+        return found
+
+    def _describe(self, model: DiffusionModel, choice: ModelChoice) -> ModelFacts:
+        if choice not in self._maps:
+            self._maps[choice] = preview_map(model)
+        vae_hash = None
+        if model.vae is not None and self._catalog.hashes is not None:
+            vae_hash = self._catalog.hashes.obtain(model.vae.path)[:10]
+        return ModelFacts(
+            name=model.info.name_for_extra,
+            hash=model.info.shorthash,
+            vae_name=model.vae_name,
+            vae_hash=vae_hash,
+            conditioning=model.conditioning,
+            latent_channels=model.latent_channels,
+            device=model.device,
+            schedule=model.noise_schedule,
+            vocabulary=model.vocabulary,
+            to_rgb=self._maps[choice],
+        )
+
+
+def _encode_image(model: DiffusionModel, ask: EncodeImage) -> Tensor:
+    if ask.noise is None:
+        return model.encode_mode(ask.images)
+    generator = ask.noise
+    return model.encode(ask.images, lambda shape: torch.randn(shape, generator=generator))
+
+
+def _flags(settings: Settings) -> DeviceFlags:
+    return DeviceFlags(
+        no_half=settings.no_half,
+        no_half_vae=settings.no_half_vae,
+        precision=settings.precision,
+        use_cpu=tuple(settings.use_cpu),
+        device_id=settings.device_id,
+        medvram=settings.medvram,
+        lowvram=settings.lowvram,
+        xformers=settings.xformers,
+        opt_channelslast=settings.opt_channelslast,
+    )

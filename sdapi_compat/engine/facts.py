@@ -1,0 +1,32 @@
+"""What a job's body is told about a loaded model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from sdapi_compat.prompt.chunks import Vocabulary
+    from sdapi_compat.sampling.noise_schedule import NoiseSchedule
+
+
+class ModelFacts(NamedTuple):
+    """The answer to `Describe`. Names and hashes are as the infotext shows them.
+
+    `conditioning`: "text", "inpaint" (9 input channels) or "edit" (8). `to_rgb`: float32 (C + 1, 3), the
+    linear map from a latent cell and 1 to RGB in [0, 1], for previews.
+    """
+
+    name: str
+    hash: str | None
+    vae_name: str | None
+    vae_hash: str | None
+    conditioning: str
+    latent_channels: int
+    device: torch.device
+    schedule: NoiseSchedule
+    vocabulary: Vocabulary
+    to_rgb: NDArray[np.float32]

@@ -1,0 +1,215 @@
+"""The passes of one batch: noise or picture in, latents out; then the hires pass if there is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from sdapi_compat.engine.asks import Decode, Describe
+from sdapi_compat.engine.conditioning import Texts, encode_prompts
+from sdapi_compat.engine.guided import Guide
+from sdapi_compat.engine.outputs import Caller
+from sdapi_compat.engine.pictures import PictureEncoder
+from sdapi_compat.imaging import pixels
+from sdapi_compat.imaging.resize import STRETCH, resize
+from sdapi_compat.imaging.upscalers import LATENT_MODES, UpscalerList
+from sdapi_compat.plan.plan import Prompts
+from sdapi_compat.prompt.schedules import ScheduleSteps
+from sdapi_compat.sampling.noise import ImageNoise, NoiseSeeds
+from sdapi_compat.sampling.start import SamplerRun, start
+from sdapi_compat.sampling.schedules import sigma_plan
+from sdapi_compat.sampling.table import SAMPLER_BY_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from torch import Tensor
+
+    from sdapi_compat.engine.asks import Ask
+    from sdapi_compat.engine.facts import ModelFacts
+    from sdapi_compat.engine.job import Job
+    from sdapi_compat.engine.pictures import Prepared
+    from sdapi_compat.plan.plan import Hires, ModelChoice, Plan, SamplerRules
+
+LATENT_CELL = 8
+
+
+class Batch(NamedTuple):
+    """The images of one batch: their places among all images, and their seeds."""
+
+    images: slice
+    seeds: tuple[int, ...]
+    subseeds: tuple[int, ...]
+
+    @classmethod
+    def of(cls, plan: Plan, number: int) -> Batch:
+        """Batch `number` of the plan."""
+        images = slice(number * plan.batch_size, (number + 1) * plan.batch_size)
+        return cls(images, plan.seeds[images], plan.subseeds[images])
+
+    def prompts(self, all_prompts: Prompts) -> Prompts:
+        """The batch's share of the prompts."""
+        return Prompts(all_prompts.positive[self.images], all_prompts.negative[self.images])
+
+
+class Pass(NamedTuple):
+    """One run of a sampler: with which model, prompts and rules, from which latents (None: from noise)."""
+
+    model: ModelChoice
+    facts: ModelFacts
+    prompts: Prompts
+    sampler: SamplerRules
+    steps: ScheduleSteps
+    cells: tuple[int, int]
+    source: Prepared
+
+
+class PassRunner:
+    """Runs the passes of a plan's batches. `notes`: infotext pairs that only the run knows."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        job: Job,
+        facts: ModelFacts,
+        hooks: Sequence[Callable[[Tensor, float], Tensor]],
+        notes: dict[str, Any],
+    ) -> None:
+        self._plan = plan
+        self._job = job
+        self._facts = facts
+        self._hooks = hooks
+        self._notes = notes
+
+    def run(self, batch: Batch) -> Generator[Ask, Any, Tensor]:
+        """Latents (B, C, h, w) of a batch, ready to be decoded."""
+        plan = self._plan
+        encoder = PictureEncoder(plan.model, plan, self._facts)
+        cells = (plan.height // LATENT_CELL, plan.width // LATENT_CELL)
+        if plan.source is None:
+            source = yield from encoder.nothing(batch.seeds, cells)
+        else:
+            source = yield from encoder.source(plan.source, batch.seeds)
+        first = Pass(
+            model=plan.model,
+            facts=self._facts,
+            prompts=batch.prompts(plan.prompts),
+            sampler=plan.sampler,
+            steps=ScheduleSteps(_calls(plan.sampler, plan.report.steps), old=plan.text.old_scheduling),
+            cells=cells,
+            source=source,
+        )
+        latents = yield from self._sample(batch, first)
+        if plan.source is not None and source.blend is not None:
+            latents = source.blend.apply(latents)
+        if plan.hires is not None and not self._job.control.stopped:
+            self._job.progress.next_batch()
+            latents = yield from self._second(batch, plan.hires, latents)
+        return latents
+
+    def _second(self, batch: Batch, hires: Hires, latents: Tensor) -> Generator[Ask, Any, Tensor]:
+        """The hires pass over the first pass's latents."""
+        plan = self._plan
+        facts: ModelFacts = yield Describe(hires.model)
+        enlarged = yield from self._enlarged(batch, hires, latents)
+        encoder = PictureEncoder(hires.model, plan, facts)
+        cells = (enlarged.shape[2], enlarged.shape[3])
+        blank = yield from encoder.nothing(batch.seeds, cells)
+        steps = ScheduleSteps(
+            _calls(hires.sampler, hires.steps),
+            _calls(plan.sampler, plan.report.steps),
+            plan.text.old_scheduling,
+        )
+        second = Pass(
+            model=hires.model,
+            facts=facts,
+            prompts=batch.prompts(hires.prompts),
+            sampler=hires.sampler,
+            steps=steps,
+            cells=cells,
+            source=blank._replace(clean=enlarged),
+        )
+        result = yield from self._sample(batch, second)
+        return result
+
+    def _enlarged(self, batch: Batch, hires: Hires, latents: Tensor) -> Generator[Ask, Any, Tensor]:
+        """The latents at the second pass's size: interpolated, or decoded, enlarged and encoded again."""
+        target, mode = hires.target, LATENT_MODES.get(hires.upscaler)
+        if mode is not None:
+            cells = (target.height // LATENT_CELL, target.width // LATENT_CELL)
+            larger = torch.nn.functional.interpolate(
+                latents, size=cells, mode=mode.mode, antialias=mode.antialias
+            )
+        else:
+            decoded = yield Decode(self._plan.model, latents, self._plan.tiling)
+            upscaler = UpscalerList().require(hires.upscaler)
+            images = [
+                resize(STRETCH, image, target.width, target.height, upscaler)
+                for image in pixels.to_images(np.asarray(decoded.cpu()))
+            ]
+            encoder = PictureEncoder(hires.model, self._plan, self._facts)
+            arrays = torch.from_numpy(np.stack([pixels.to_array(image) for image in images]))
+            larger = yield from encoder.encode(arrays, batch.seeds)
+        rows, columns = target.window(larger.shape[2], larger.shape[3])
+        return larger[:, :, rows, columns]
+
+    def _sample(self, batch: Batch, one: Pass) -> Generator[Ask, Any, Tensor]:
+        plan, rules = self._plan, one.sampler
+        texts = Texts(one.model, one.facts.vocabulary, plan.text, one.steps)
+        conditioning = yield from encode_prompts(texts, one.prompts.positive, one.prompts.negative)
+        noise = ImageNoise((one.facts.latent_channels, *one.cells), self._seeds(batch), one.facts.device)
+        levels = sigma_plan(rules.recipe, one.facts.schedule)
+        self._notes.update(levels.infotext)
+        run = SamplerRun(
+            rules=rules, plan=levels, schedule=one.facts.schedule, noise=noise, clean=one.source.clean
+        )
+        caller = Caller(one.model, conditioning, plan.text, one.source.extra, plan.tiling)
+        spec = SAMPLER_BY_NAME[rules.recipe.sampler]
+        self._job.progress.begin_pass(run.steps)
+        guide = Guide(
+            schedule=one.facts.schedule,
+            caller=caller,
+            rules=plan.guidance,
+            cfg_multiplier=spec.cfg_multiplier,
+            total_calls=one.steps.steps,
+            control=self._job.control,
+            watch=self._watch(one.facts),
+            notes=self._notes,
+            blend=one.source.blend,
+            edit=one.facts.conditioning == "edit",
+            hooks=self._hooks,
+        )
+        latents = yield from guide.run(start(run))
+        return latents
+
+    def _seeds(self, batch: Batch) -> NoiseSeeds:
+        noise = self._plan.noise
+        return NoiseSeeds(
+            seeds=batch.seeds,
+            subseeds=batch.subseeds,
+            subseed_strength=noise.subseed_strength,
+            resize_from=noise.resize_from,
+            source=noise.source,
+            ensd=noise.ensd,
+        )
+
+    def _watch(self, facts: ModelFacts) -> Callable[[int, Tensor, Tensor, Tensor], None]:
+        """Tells the progress which step it is, and keeps latents for previews every so many steps."""
+        progress, wish = self._job.progress, self._plan.preview
+        shown = 0
+
+        def watch(step: int, first: Tensor, uncond: Tensor, result: Tensor) -> None:
+            nonlocal shown
+            progress.sampling_step = step
+            if wish.every and step - shown >= wish.every:
+                shown = step
+                chosen = {"Prompt": first, "Negative prompt": uncond}.get(wish.content, result)
+                progress.show(np.asarray(chosen.float().cpu()), facts.to_rgb)
+
+        return watch
+
+
+def _calls(rules: SamplerRules, steps: int) -> int:
+    return SAMPLER_BY_NAME[rules.recipe.sampler].total_calls(steps)

@@ -1,0 +1,120 @@
+"""Pictures on their way into latents: init images, masks, and what inpainting and edit models are shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from sdapi_compat.engine.asks import EncodeImage
+from sdapi_compat.engine.guided import Blend
+from sdapi_compat.imaging import masks, pixels
+from sdapi_compat.sampling.noise import ImageNoise, NoiseSeeds, encoder_noise
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from torch import Tensor
+
+    from sdapi_compat.engine.asks import Ask
+    from sdapi_compat.engine.facts import ModelFacts
+    from sdapi_compat.plan.plan import ModelChoice, Plan, Source
+
+LATENT_NOISE, LATENT_NOTHING = 2, 3
+
+
+class Prepared(NamedTuple):
+    """Clean latents (B, C, h, w) to start from, how to blend them in, and the model's extra channels."""
+
+    clean: Tensor | None
+    blend: Blend | None
+    extra: Tensor | None
+
+
+class PictureEncoder:
+    """Turns a plan's pictures into latents for one model."""
+
+    def __init__(self, model: ModelChoice, plan: Plan, facts: ModelFacts) -> None:
+        self._model = model
+        self._plan = plan
+        self._facts = facts
+
+    def source(self, source: Source, seeds: tuple[int, ...]) -> Generator[Ask, Any, Prepared]:
+        """The init images of a batch. One picture serves the whole batch."""
+        images = np.stack([pixels.to_array(picture.to_pil()) for picture in source.pictures])
+        clean = yield from self.encode(torch.from_numpy(images), seeds)
+        clean = clean.expand(len(seeds), -1, -1, -1) if clean.shape[0] == 1 else clean
+        if source.resize_latent:
+            cells = (self._plan.height // 8, self._plan.width // 8)
+            clean = torch.nn.functional.interpolate(clean, size=cells, mode="bilinear")
+        blend = None
+        if source.mask is not None:
+            blend, clean = self._masked(source, clean, seeds)
+        extra = yield from self._extra(source, images, seeds)
+        return Prepared(clean, blend, extra)
+
+    def encode(self, images: Tensor, seeds: tuple[int, ...]) -> Generator[Ask, Any, Tensor]:
+        """Pictures (N, 3, H, W) in [-1, 1] to latents; the noise comes from the batch's last seed."""
+        latents: Tensor = yield EncodeImage(self._model, images, encoder_noise(seeds[-1]), self._plan.tiling)
+        return latents
+
+    def _masked(self, source: Source, clean: Tensor, seeds: tuple[int, ...]) -> tuple[Blend, Tensor]:
+        assert source.mask is not None
+        height, width = clean.shape[2:]
+        cells = masks.latent_mask(source.mask.to_pil(), width, height, rounded=source.mask_round)
+        paint = torch.from_numpy(cells).to(clean.device)
+        if source.fill == LATENT_NOISE:
+            noise = ImageNoise(
+                (clean.shape[1], height, width),
+                NoiseSeeds(seeds=seeds, source=self._plan.noise.source),
+                clean.device,
+            )
+            clean = clean * (1 - paint) + noise.first() * paint
+        elif source.fill == LATENT_NOTHING:
+            clean = clean * (1 - paint)
+        return Blend(clean, paint), clean
+
+    def _extra(
+        self, source: Source, images: np.ndarray[Any, Any], seeds: tuple[int, ...]
+    ) -> Generator[Ask, Any, Tensor | None]:
+        if self._facts.conditioning == "edit":
+            modes = yield EncodeImage(self._model, torch.from_numpy(images), None, self._plan.tiling)
+            return _per_image(modes, len(seeds))
+        if self._facts.conditioning != "inpaint":
+            return None
+        mask = None if source.mask is None else source.mask.to_pil()
+        shown = [
+            masks.conditioning(image, mask, source.conditioning_mask_weight, rounded=source.mask_round)
+            for image in images
+        ]
+        blanked = torch.from_numpy(np.stack([blank for _, blank in shown]))
+        latents = yield from self.encode(blanked, seeds)
+        painted = torch.from_numpy(np.stack([paint for paint, _ in shown])).to(latents.device)
+        cells = torch.nn.functional.interpolate(painted, size=latents.shape[2:])
+        return _per_image(torch.cat([cells, latents], dim=1), len(seeds))
+
+    def nothing(self, seeds: tuple[int, ...], cells: tuple[int, int]) -> Generator[Ask, Any, Prepared]:
+        """What a txt2img pass starts from: noise alone; models with extra channels are shown no picture."""
+        extra = yield from self._blank(seeds, cells)
+        return Prepared(None, None, extra)
+
+    def _blank(self, seeds: tuple[int, ...], cells: tuple[int, int]) -> Generator[Ask, Any, Tensor | None]:
+        """What a txt2img pass shows a model with extra channels, (B, c, h, w).
+
+        A1111 1.10.1 behaviour: an inpainting model sees a grey picture that is all to be painted, an edit
+        model nothing.
+        """
+        batch, height, width = len(seeds), cells[0], cells[1]
+        if self._facts.conditioning == "edit":
+            return torch.zeros((batch, self._facts.latent_channels, height, width), device=self._facts.device)
+        if self._facts.conditioning != "inpaint":
+            return None
+        grey = torch.zeros((1, 3, height * 8, width * 8))
+        latents = yield from self.encode(grey, seeds)
+        painted = torch.ones((1, 1, height, width), device=latents.device)
+        return _per_image(torch.cat([painted, latents], dim=1), batch)
+
+
+def _per_image(tensor: Tensor, batch: int) -> Tensor:
+    return tensor.expand(batch, -1, -1, -1) if tensor.shape[0] == 1 else tensor

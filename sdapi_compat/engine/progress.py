@@ -1,0 +1,78 @@
+"""What a job tells the outside about itself while it runs.
+
+One thread writes (the engine's), any thread reads. Every field is replaced whole, so that a reader sees
+either the old or the new value.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Preview(NamedTuple):
+    """Latents float32 (B, C, h, w) to show, and the linear map (C + 1, 3) from a latent cell to RGB 0..1."""
+
+    latents: NDArray[np.float32]
+    to_rgb: NDArray[np.float32]
+    number: int
+
+
+class Progress:
+    """A1111 1.10.1's `state` for one job, plus the latents of the newest preview."""
+
+    def __init__(self, job: str) -> None:
+        self.job = job
+        self.job_count = -1
+        self.job_no = 0
+        self.sampling_step = 0
+        self.sampling_steps = 0
+        self.textinfo: str | None = None
+        self.preview: Preview | None = None
+        self.started: float | None = None
+        self.timestamp = "0"
+
+    def begin(self) -> None:
+        """Called once, when the engine takes the job up."""
+        self.started = time.monotonic()
+        self.timestamp = datetime.now().strftime("%Y%m%d%H%M%S")
+
+    def expect(self, count: int) -> None:
+        """Say how many batches (times passes) the whole job has; scripts say it before their parts do."""
+        if self.job_count < 0:
+            self.job_count = count
+
+    def begin_pass(self, steps: int) -> None:
+        self.sampling_step = 0
+        self.sampling_steps = steps
+
+    def next_batch(self) -> None:
+        self.job_no += 1
+        self.sampling_step = 0
+
+    def show(self, latents: NDArray[np.float32], to_rgb: NDArray[np.float32]) -> None:
+        number = self.preview.number + 1 if self.preview else 1
+        self.preview = Preview(latents, to_rgb, number)
+
+    def fraction(self) -> float:
+        """Share of the job that is done, 0..1, without the 0.01 that /sdapi/v1/progress adds."""
+        if self.job_count <= 0:
+            return 0.0
+        done = self.job_no / self.job_count
+        if self.sampling_steps > 0:
+            done += self.sampling_step / self.sampling_steps / self.job_count
+        return min(done, 1.0)
+
+    def elapsed(self) -> float:
+        """Seconds since the engine took the job up; 0 while it waits."""
+        return 0.0 if self.started is None else time.monotonic() - self.started
+
+
+def batch_title(number: int, count: int) -> str:
+    """The original's name for batch `number` (from 0) of `count`."""
+    return f"Batch {number + 1} out of {count}"

@@ -1,0 +1,1 @@
+"""Pixels: reading, resizing, masking, compositing, tiling, naming and saving pictures. No torch here."""

@@ -1,0 +1,1 @@
+"""Generation parameters as text ("infotext"), and image files that carry them."""

@@ -1,0 +1,132 @@
+"""Draft + options snapshot -> Plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sdapi_compat.errors import ApiError
+from sdapi_compat.plan import rules
+from sdapi_compat.plan.hires import HiresPlanner
+from sdapi_compat.plan.picture import plan_picture
+from sdapi_compat.plan.plan import Plan, Report
+from sdapi_compat.plan.prompts import PromptRules
+from sdapi_compat.plan.seeds import per_image
+from sdapi_compat.prompt.extra_networks import extract
+from sdapi_compat.sampling.recipe import shows_ensd
+from sdapi_compat.sampling.table import SAMPLER_BY_NAME
+
+if TYPE_CHECKING:
+    from sdapi_compat.options.snapshot import Snapshot
+    from sdapi_compat.plan.draft import Draft
+    from sdapi_compat.plan.plan import Prompts, SamplerRules
+    from sdapi_compat.plan.world import World
+
+# The version whose behaviour and infotext this server speaks; readers of infotexts decide by it.
+SPOKEN_VERSION = "v1.10.1"
+
+
+def build(draft: Draft, snapshot: Snapshot, world: World) -> Plan:
+    """All that can be known without a model. CPU work for img2img pictures; call it off the event loop.
+
+    Raises InvalidRequest, ApiError or Fault for what cannot be planned.
+    """
+    _refuse_what_is_not_built(draft, world)
+    count = draft.batch_size * draft.n_iter
+    prompt_rules = PromptRules(world.styles, draft.styles, comments=snapshot.flag("enable_prompt_comments"))
+    prompts = prompt_rules.prepare(draft.prompt, draft.negative_prompt, count)
+    model = world.models.configured(snapshot)
+    source, hires, extra = None, None, dict(draft.extra)
+    if draft.picture is not None:
+        picture = plan_picture(draft, draft.picture, snapshot)
+        source, extra = picture.source, extra | picture.extra
+    if draft.hires is not None:
+        planner = HiresPlanner(draft, draft.hires, snapshot, world)
+        hires = planner.plan(model, prompts, prompt_rules)
+        extra |= planner.extra
+    sampler, noise_extra = _sampler(draft, snapshot)
+    extra |= noise_extra | _text_extra(prompts, snapshot)
+    return Plan(
+        kind=draft.kind,
+        model=model,
+        prompts=prompts,
+        seeds=per_image(draft.seed, count, step=draft.subseed_strength == 0),
+        subseeds=per_image(draft.subseed, count, step=True),
+        width=draft.width,
+        height=draft.height,
+        batch_size=draft.batch_size,
+        n_iter=draft.n_iter,
+        tiling=draft.tiling,
+        text=rules.text_rules(snapshot),
+        noise=rules.noise_rules(draft, snapshot),
+        guidance=rules.guidance_rules(draft, snapshot),
+        sampler=sampler,
+        hires=hires,
+        source=source,
+        grid=draft.grid and (snapshot.flag("return_grid") or snapshot.flag("grid_save")),
+        grid_returned=snapshot.flag("return_grid"),
+        grid_only_if_multiple=snapshot.flag("grid_only_if_multiple"),
+        grid_rows=snapshot.integer("n_rows"),
+        grid_prevent_empty=snapshot.flag("grid_prevent_empty_spots"),
+        grid_background=snapshot.text("grid_background_color"),
+        return_mask=snapshot.flag("return_mask"),
+        return_mask_composite=snapshot.flag("return_mask_composite"),
+        save=rules.saving(draft, snapshot, world),
+        report=_report(draft, snapshot, sampler, extra),
+        preview=rules.preview(snapshot),
+    )
+
+
+def _refuse_what_is_not_built(draft: Draft, world: World) -> None:
+    """501 with a reason for what the original does and this version does not, rather than another picture."""
+    if draft.refiner_checkpoint and draft.refiner_checkpoint != "None":
+        raise ApiError(501, "refiner_checkpoint is not built yet")
+    if draft.restore_faces:
+        raise ApiError(501, "restore_faces is not built yet: there is no face restorer on this server")
+    if draft.disable_extra_networks:
+        return
+    first = draft.prompt if isinstance(draft.prompt, str) else (draft.prompt or ("",))[0]
+    reason = world.models.missing_support(extract(first)[1])
+    if reason is not None:
+        raise ApiError(501, reason)
+
+
+def _sampler(draft: Draft, snapshot: Snapshot) -> tuple[SamplerRules, dict[str, Any]]:
+    steps, t_enc = draft.steps, None
+    if draft.picture is not None:
+        fixed = snapshot.flag("img2img_fix_steps")
+        steps, t_enc = rules.partial_steps(draft.steps, draft.denoising_strength or 0.0, fixed=fixed)
+    recipe = rules.sigma_recipe(draft.sampler, draft.scheduler, steps, snapshot)
+    return rules.sampler_rules(draft, snapshot, recipe, t_enc)
+
+
+def _text_extra(prompts: Prompts, snapshot: Snapshot) -> dict[str, Any]:
+    extra: dict[str, Any] = {}
+    emphasis = snapshot.text("emphasis")
+    texts = (*prompts.positive, *prompts.negative)
+    if emphasis != "Original" and any("(" in text or "[" in text for text in texts):
+        extra["Emphasis"] = emphasis
+    if snapshot.flag("use_old_scheduling"):
+        extra["Old prompt editing timelines"] = True
+    return extra
+
+
+def _report(draft: Draft, snapshot: Snapshot, sampler: SamplerRules, extra: dict[str, Any]) -> Report:
+    spec = SAMPLER_BY_NAME[draft.sampler]
+    ensd = snapshot.integer("eta_noise_seed_delta")
+    return Report(
+        steps=draft.steps,
+        denoising_strength=draft.denoising_strength,
+        seed_resize=(draft.seed_resize_from_w, draft.seed_resize_from_h),
+        model_name=snapshot.flag("add_model_name_to_info"),
+        model_hash=snapshot.flag("add_model_hash_to_info"),
+        vae_name=snapshot.flag("add_vae_name_to_info"),
+        vae_hash=snapshot.flag("add_vae_hash_to_info"),
+        version=SPOKEN_VERSION if snapshot.flag("add_version_to_infotext") else None,
+        embed=snapshot.flag("enable_pnginfo"),
+        styles=draft.styles,
+        asked_prompt=draft.prompt if isinstance(draft.prompt, str) else "",
+        restore_faces=draft.restore_faces,
+        scheduler=draft.scheduler,
+        shows_ensd=shows_ensd(spec, sampler.eta, ensd),
+        extra=extra,
+    )

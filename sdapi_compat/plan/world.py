@@ -1,0 +1,43 @@
+"""What planning needs to know about this server besides the request and the options."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sdapi_compat.options.snapshot import Snapshot
+    from sdapi_compat.plan.plan import ModelChoice
+    from sdapi_compat.prompt.extra_networks import NetworkTag
+    from sdapi_compat.prompt.styles import StyleBook
+
+
+class Models(Protocol):
+    """The checkpoints and VAEs on disk, as far as planning needs them."""
+
+    def configured(self, snapshot: Snapshot) -> ModelChoice:
+        """The checkpoint and VAE the options ask for. Fault when there is no checkpoint at all."""
+        ...
+
+    def named(self, text: str, snapshot: Snapshot) -> tuple[ModelChoice, str]:
+        """The checkpoint nearest to `text`, and its short title.
+
+        Fault("Exception", "Could not find checkpoint with name ...") when there is none.
+        """
+        ...
+
+    def missing_support(self, tags: list[NetworkTag]) -> str | None:
+        """Why these networks cannot be applied, or None. Unknown names are no reason: they are ignored."""
+        ...
+
+
+class World(NamedTuple):
+    """Fixed facts for one planning."""
+
+    models: Models
+    styles: StyleBook
+    data_dir: Path
+    max_name_length: int
+    unix_names: bool
+    keep_history: bool

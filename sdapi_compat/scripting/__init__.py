@@ -1,0 +1,15 @@
+"""The public protocol of scripts/ and extensions/: import from here, from nowhere deeper.
+
+A *script* is chosen by `script_name`. It takes the request as a `Draft`, yields the drafts it wants made and
+receives an `Outcome` for each. An *extension* is always on: it may change the draft, change the plan, look at
+every denoised latent, and add routes. Neither can harm more than the request it works on.
+"""
+
+from __future__ import annotations
+
+from sdapi_compat.engine.job import Outcome, Picture
+from sdapi_compat.plan.draft import Draft
+from sdapi_compat.scripting.arguments import argument
+from sdapi_compat.scripting.protocol import Extension, Script
+
+__all__ = ["Draft", "Extension", "Outcome", "Picture", "Script", "argument"]

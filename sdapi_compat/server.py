@@ -1,0 +1,89 @@
+"""Hypercorn around the app: addresses, TLS, signals and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from sdapi_compat.engine.engine import Engine
+    from sdapi_compat.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# Idle HTTP/1.1 connections and half-sent request heads must not pin the server; whole requests may take long.
+HEADER_BYTES = 64 * 1024
+BACKLOG = 2048
+
+
+def addresses(settings: Settings) -> list[str]:
+    """host:port pairs to listen on: the first free port, and the additional one when it is free.
+
+    OSError when no port is free.
+    """
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    port = next((port for port in settings.ports if _is_free(settings.host, port)), None)
+    if port is None:
+        raise OSError(f"no free port on {settings.host} among {settings.ports[0]}-{settings.ports[-1]}")
+    found = [f"{host}:{port}"]
+    if settings.also_port not in (None, port) and _is_free(settings.host, settings.also_port):
+        found.append(f"{host}:{settings.also_port}")
+    return found
+
+
+def _is_free(host: str, port: int | None) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def configuration(settings: Settings, bind: list[str]) -> Config:
+    """Hypercorn's settings for ours."""
+    config = Config()
+    config.bind = bind
+    config.certfile = None if settings.tls_certfile is None else str(settings.tls_certfile)
+    config.keyfile = None if settings.tls_keyfile is None else str(settings.tls_keyfile)
+    config.keep_alive_timeout = settings.timeout_keep_alive
+    config.graceful_timeout = settings.graceful_timeout
+    config.shutdown_timeout = settings.graceful_timeout
+    config.h11_max_incomplete_size = HEADER_BYTES
+    config.backlog = BACKLOG
+    config.root_path = settings.subpath
+    config.loglevel = "WARNING"
+    config.include_server_header = False
+    return config
+
+
+async def run(app: Starlette, settings: Settings, engine: Engine, bind: list[str]) -> None:
+    """Serve until SIGINT or SIGTERM; then what waits is refused and what runs gets its bounded time."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def request_stop() -> None:
+        stop.set()
+
+    for name in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(name, request_stop)
+        except NotImplementedError:  # Windows has no loop signal handlers
+            signal.signal(name, lambda *_: loop.call_soon_threadsafe(request_stop))
+
+    async def stopped() -> None:
+        await stop.wait()
+        log.info("stopping: waiting jobs are refused, the running one has %s s", settings.graceful_timeout)
+        engine.drain()
+
+    await serve(app, configuration(settings, bind), shutdown_trigger=stopped)  # type: ignore[arg-type]

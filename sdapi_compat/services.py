@@ -1,0 +1,174 @@
+"""The long-lived objects, made once from the settings and handed on as typed state."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdapi_compat.backend.registry import CheckpointPlaces
+from sdapi_compat.backend.registry_vae import VaePlaces
+from sdapi_compat.catalog import Catalog, Places
+from sdapi_compat.embedded import CHECKPOINT_DIR
+from sdapi_compat.engine.engine import Engine
+from sdapi_compat.imaging.wire import ImageLimits
+from sdapi_compat.metadata.parameters import ParseRules, parameters
+from sdapi_compat.metadata.styles import style_extractor
+from sdapi_compat.options.policy import FreezePolicy
+from sdapi_compat.options.store import OptionsStore
+from sdapi_compat.plan.draft import Limits
+from sdapi_compat.plan.world import World
+from sdapi_compat.prompt import attention
+from sdapi_compat.scripting.index import discover
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+    from concurrent.futures import Future
+
+    from sdapi_compat.backend.model import DiffusionModel
+    from sdapi_compat.engine.device import ModelDevice
+    from sdapi_compat.options.snapshot import Snapshot
+    from sdapi_compat.plan.plan import ModelChoice
+    from sdapi_compat.scripting.index import ScriptIndex
+    from sdapi_compat.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Services:
+    """What handlers work with. `timings`: seconds of each stage of the start, by name."""
+
+    settings: Settings
+    options: OptionsStore
+    catalog: Catalog
+    engine: Engine
+    scripts: ScriptIndex
+    limits: Limits
+    timings: MutableMapping[str, float]
+    app_id: int = field(default_factory=lambda: secrets.randbelow(2**32))
+
+    def world(self) -> World:
+        """What planning needs to know about this server now."""
+        return World(
+            models=self.catalog,
+            styles=self.catalog.styles,
+            data_dir=self.settings.data_dir,
+            max_name_length=self.settings.filenames_max_length,
+            unix_names=self.settings.unix_filenames_sanitization,
+            keep_history=not self.settings.no_prompt_history,
+        )
+
+    def read_infotext(self, text: str, snapshot: Snapshot) -> dict[str, object]:
+        """An infotext's parameters under the given options (A1111 1.10.1's "paste")."""
+        rules = ParseRules(
+            attention=attention.parse,
+            styles=style_extractor(self.catalog.styles.list()),
+            auto_backcompat=snapshot.flag("auto_backcompat"),
+            infotext_styles=snapshot.text("infotext_styles"),
+            infotext_skip_pasting=snapshot.names("infotext_skip_pasting"),
+            use_old_hires_fix_width_height=snapshot.flag("use_old_hires_fix_width_height"),
+        )
+        return parameters(text, rules)
+
+    def text_width(self) -> int | None:
+        """Length of the loaded model's text vectors; None before one is loaded."""
+        ready = self.engine.ready
+        if not ready.done() or ready.exception() is not None:
+            return None
+        return ready.result().text_width()
+
+    def preload(self, choice: ModelChoice) -> None:
+        """Have the engine load a model once it is between jobs; a failure is logged and met again later."""
+        self.engine.call(lambda device: device.load(choice)).add_done_callback(_report_preload)
+
+
+def _report_preload(done: Future[DiffusionModel]) -> None:
+    error = done.exception()
+    if error is not None:
+        log.warning("the chosen model could not be loaded: %s", error)
+
+
+def make_services(settings: Settings) -> Services:
+    """Read the folders and config.json, and prepare (not start) the engine."""
+    options = OptionsStore(settings.ui_settings_file, _freeze_policy(settings), settings.option_defaults)
+    catalog = Catalog(_places(settings))
+    timings: dict[str, float] = {}
+    engine = Engine(partial(_make_device, settings, options, catalog, timings), limit=settings.max_queue)
+    builtin = Path(__file__).resolve().parent.parent
+    return Services(
+        settings=settings,
+        options=options,
+        catalog=catalog,
+        engine=engine,
+        scripts=discover(
+            dict.fromkeys((builtin / "scripts", settings.scripts_dir)),
+            _extension_folders(settings, builtin),
+        ),
+        limits=Limits(
+            ImageLimits(max_pixels=settings.max_pixels, max_bytes=settings.max_body_bytes),
+            settings.max_image_size,
+        ),
+        timings=timings,
+    )
+
+
+def _make_device(
+    settings: Settings, options: OptionsStore, catalog: Catalog, timings: MutableMapping[str, float]
+) -> ModelDevice:
+    """Runs on the engine's thread: import torch, choose the device, load the configured checkpoint."""
+    start = time.perf_counter()
+    from sdapi_compat.engine.device import ModelDevice
+
+    timings["torch"] = round(time.perf_counter() - start, 3)
+    start = time.perf_counter()
+    device = ModelDevice(settings, catalog, options)
+    if not settings.skip_load_model_at_start:
+        device.load_at_start()
+    timings["model"] = round(time.perf_counter() - start, 3)
+    return device
+
+
+def _freeze_policy(settings: Settings) -> FreezePolicy:
+    return FreezePolicy(
+        everything=settings.freeze_settings,
+        sections=settings.freeze_settings_in_sections,
+        keys=settings.freeze_specific_settings,
+        paths=settings.hide_ui_dir_config,
+    )
+
+
+def _extension_folders(settings: Settings, builtin: Path) -> dict[Path, None]:
+    if settings.disable_all_extensions:
+        return {}
+    own = {} if settings.disable_extra_extensions else {settings.extensions_dir: None}
+    return {builtin / "extensions": None} | own
+
+
+def _places(settings: Settings) -> Places:
+    stable_diffusion = settings.models_dir / "Stable-diffusion"
+    return Places(
+        checkpoints=CheckpointPlaces(
+            models=stable_diffusion,
+            ckpt_dir=settings.ckpt_dir,
+            ckpt=settings.ckpt,
+            embedded=CHECKPOINT_DIR,
+        ),
+        vaes=VaePlaces(
+            checkpoints=stable_diffusion,
+            vae=settings.models_dir / "VAE",
+            ckpt_dir=settings.ckpt_dir,
+            vae_dir=settings.vae_dir,
+        ),
+        forced_vae=settings.vae_path,
+        loras=(settings.lora_dir, settings.lyco_dir_backcompat),
+        embeddings=settings.embeddings_dir,
+        hypernetworks=settings.hypernetwork_dir,
+        styles=tuple(Path(name) for name in settings.styles_files),
+        hash_cache=settings.data_dir / "cache" / "hashes.json",
+        hashing=not settings.no_hashing,
+    )

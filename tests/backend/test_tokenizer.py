@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from transformers.models.clip.tokenization_clip import CLIPTokenizer
+
+from sdapi_compat.backend.tokenizer import ClipVocabulary, holds_tokenizer
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> ClipVocabulary:
+    return ClipVocabulary.built_in()
+
+
+def test_markers(vocabulary: ClipVocabulary) -> None:
+    assert (vocabulary.bos, vocabulary.eos, vocabulary.pad) == (49406, 49407, 49407)
+    assert vocabulary.comma == 267
+
+
+def test_ids_of_openai_clip(vocabulary: ClipVocabulary) -> None:
+    assert vocabulary.tokenize(["a photo of a cat", "", "Hello,  WORLD!"]) == [
+        [320, 1125, 539, 320, 2368],
+        [],
+        [3306, 267, 1002, 256],
+    ]
+    assert vocabulary.tokenize([]) == []
+
+
+def test_long_texts_are_not_cut(vocabulary: ClipVocabulary) -> None:
+    (ids,) = vocabulary.tokenize(["cat " * 200])
+    assert ids == [2368] * 200
+
+
+def test_every_character_has_ids(vocabulary: ClipVocabulary) -> None:
+    for ids in vocabulary.tokenize(["😀", "日本", "ünï", "\N{MATHEMATICAL SCRIPT CAPITAL A}"]):
+        assert ids
+        assert all(0 <= index < vocabulary.bos for index in ids)
+
+
+def test_a_saved_tokenizer_is_used(tmp_path: Path) -> None:
+    tokens = ["a", "b", "a</w>", "b</w>", "ab</w>", "<|startoftext|>", "<|endoftext|>"]
+    tokenizer = CLIPTokenizer(
+        vocab={token: index for index, token in enumerate(tokens)},
+        merges=[("a", "b</w>")],  # type: ignore[list-item]
+        model_max_length=77,
+    )
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    assert holds_tokenizer(tmp_path / "tokenizer")
+    assert not holds_tokenizer(tmp_path)
+    own = ClipVocabulary.from_folder(tmp_path / "tokenizer")
+    assert own.tokenize(["ab a", "AB " * 90]) == [[4, 2], [4] * 90]
+    assert (own.bos, own.eos, own.pad, own.comma) == (5, 6, 6, None)
