@@ -18,7 +18,7 @@ from sdapi_compat.backend.families import UnsupportedModel, conditioning_of
 from sdapi_compat.backend.hashes import weight_files
 from sdapi_compat.backend.headers import BadWeightFile, read_header
 from sdapi_compat.backend.latent_codec import LatentCodec
-from sdapi_compat.backend.ldm_config import Prediction
+from sdapi_compat.backend.ldm_config import Prediction, VaeShape
 from sdapi_compat.backend.parts import ModelParts
 from sdapi_compat.backend.policy import DevicePolicy
 from sdapi_compat.backend.registry_files import DIFFUSERS_INDEX
@@ -76,10 +76,12 @@ def load_folder(folder: Path, policy: DevicePolicy) -> ModelParts:
     if prediction is None:
         raise UnsupportedModel(f"prediction type {scheduler.prediction_type!r} is not supported")
     unet = _load_part(UNet2DConditionModel, folder, "unet", policy.dtype)
+    vae = _load_part(AutoencoderKL, folder, "vae", policy.vae_dtype)
     return ModelParts(
         unet=unet,
         text=_text_encoder(folder, policy.dtype),
-        codec=_codec(folder, policy.vae_dtype),
+        codec=LatentCodec(vae, float(vae.config["scaling_factor"])),
+        vae_config={key: vae.config[key] for key in VaeShape().diffusers_config(1.0)},
         noise_schedule=scheduler.noise_schedule(),
         prediction=prediction,
         conditioning=conditioning_of(unet.config["in_channels"]),
@@ -121,11 +123,6 @@ def _text_encoder(folder: Path, dtype: torch.dtype) -> TextEncoder:
 def _is_open_clip(config: CLIPTextConfig) -> bool:
     """Whether this is SD 2.x's encoder, which is saved without the layers after the penultimate one."""
     return (config.hidden_act, config.hidden_size) == _OPEN_CLIP_H
-
-
-def _codec(folder: Path, dtype: torch.dtype) -> LatentCodec:
-    vae = _load_part(AutoencoderKL, folder, "vae", dtype)
-    return LatentCodec(vae, float(vae.config["scaling_factor"]))
 
 
 def _load_part(kind: Any, folder: Path, part: str, dtype: torch.dtype) -> Any:

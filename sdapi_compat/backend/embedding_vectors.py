@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from sdapi_compat.backend.headers import BadWeightFile
 from sdapi_compat.backend.registry_embeddings import EmbeddingFile
@@ -44,6 +44,8 @@ def read_vectors(path: Path) -> Tensor:
     content = read_pickle(path)
     if isinstance(content, Mapping) and "string_to_param" in content:
         content = content["string_to_param"]
+    if isinstance(content, nn.ParameterDict):
+        content = content._parameters  # the one attribute that pickles of every torch version fill
     return _only_matrix(content)
 
 

@@ -58,7 +58,8 @@ class LatentCodec:
             module.to(dtype=wider)
             image = self._forward(latent)
         if nans.check and bool(image.isnan().any()):
-            raise Fault("NansException", f"The VAE produced NaNs in {self.dtype}; try --no-half-vae.")
+            hint = "" if self.dtype == torch.float32 else "; --no-half-vae keeps it in float32"
+            raise Fault("NansException", f"The VAE produced NaNs in {self.dtype}{hint}")
         return image
 
     def _forward(self, latent: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
@@ -35,16 +36,16 @@ def load_checkpoint(info: CheckpointInfo, vae: VaeFile | None, policy: DevicePol
             raise BadWeightFile("it holds no VAE; choose one with the option sd_vae")
         fit_upsamplers(parts.unet)
         policy.prepare_unet(parts.unet)
-    separate = None if vae is None else load_vae(vae, parts.codec, policy)
+    separate = None if vae is None else load_vae(vae, parts.vae_config, policy)
     model = DiffusionModel(info, parts, policy)
     model.use_codec(vae, separate)
     return model
 
 
-def load_vae(vae: VaeFile, like: LatentCodec | None, policy: DevicePolicy) -> LatentCodec:
-    """A separate VAE, with the dimensions of the checkpoint's own. Raises Fault("RuntimeError")."""
+def load_vae(vae: VaeFile, config: dict[str, Any], policy: DevicePolicy) -> LatentCodec:
+    """A separate VAE with the dimensions of `ModelParts.vae_config`. Raises Fault("RuntimeError")."""
     with _explained(vae.path):
-        return load_vae_file(vae.path, like, policy.vae_dtype)
+        return load_vae_file(vae.path, config, policy.vae_dtype)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ class DiffusionModel:
         self.unet = parts.unet
         self.text: TextEncoder = parts.text
         self.vae: VaeFile | None = None
+        self.vae_config = parts.vae_config
         self._policy = policy
         self._baked = parts.codec
         self._codec = parts.codec
@@ -61,11 +62,6 @@ class DiffusionModel:
         if self._codec is None:
             raise Fault("RuntimeError", f"{self.info.name} holds no VAE; choose one with the option sd_vae")
         return self._codec
-
-    @property
-    def baked_codec(self) -> LatentCodec | None:
-        """The checkpoint's own VAE, kept while a separate one is in use."""
-        return self._baked
 
     def use_codec(self, vae: VaeFile | None, codec: LatentCodec | None) -> None:
         """Switch to a separate VAE, or with None back to the checkpoint's own, and place the model."""

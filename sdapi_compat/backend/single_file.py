@@ -15,7 +15,7 @@ from sdapi_compat.backend.assembly import build_text_model, build_unet, build_va
 from sdapi_compat.backend.families import UNET_PREFIX, detect
 from sdapi_compat.backend.headers import BadWeightFile
 from sdapi_compat.backend.latent_codec import LatentCodec
-from sdapi_compat.backend.ldm_config import LdmConfig, VaeShape, read_ldm_yaml
+from sdapi_compat.backend.ldm_config import LdmConfig, read_ldm_yaml
 from sdapi_compat.backend.parts import ModelParts
 from sdapi_compat.backend.policy import DevicePolicy
 from sdapi_compat.backend.text import TextEncoder
@@ -45,30 +45,27 @@ def load_single_file(path: Path, config_path: Path | None, policy: DevicePolicy)
     channels = tensors[UNET_PREFIX + "input_blocks.0.0.weight"].shape[1]
     unet_config = msgspec.structs.replace(config.unet, in_channels=channels).diffusers_config()
     unet = _with_prefix(tensors, UNET_PREFIX, keep=True)
+    vae_config = config.vae.diffusers_config(config.scale_factor)
+    inner = _with_prefix(tensors, _VAE_PREFIX)
     return ModelParts(
         unet=build_unet(unet_config, _convert_unet(unet, unet_config), policy.dtype),
         text=_text_encoder(config, tensors, policy.dtype),
-        codec=_baked_codec(config, tensors, policy.vae_dtype),
+        codec=_codec(vae_config, inner, policy.vae_dtype) if inner else None,
+        vae_config=vae_config,
         noise_schedule=_noise_schedule(config, tensors),
         prediction=config.prediction,
         conditioning=conditioning,
     )
 
 
-def load_vae_file(path: Path, like: LatentCodec | None, dtype: torch.dtype) -> LatentCodec:
-    """A separate VAE file, with the dimensions of `like` (else SD's) and its scaling factor.
+def load_vae_file(path: Path, config: dict[str, Any], dtype: torch.dtype) -> LatentCodec:
+    """A separate VAE file with the dimensions and the scaling factor of `config` (`ModelParts.vae_config`).
 
     Raises BadWeightFile, OSError.
     """
-    tensors = {
-        name: tensor for name, tensor in read_tensors(path).items() if not name.startswith(_IGNORED_IN_VAE)
-    }
-    inner = _with_prefix(tensors, _VAE_PREFIX) or tensors
-    if like is None:
-        return _codec(LdmConfig(), inner, dtype)
-    config = {key: like.module.config[key] for key in VaeShape().diffusers_config(like.scaling_factor)}
-    vae = build_vae(config, _convert_vae(inner, config), dtype)
-    return LatentCodec(vae, like.scaling_factor)
+    loaded = read_tensors(path)
+    tensors = {name: tensor for name, tensor in loaded.items() if not name.startswith(_IGNORED_IN_VAE)}
+    return _codec(config, _with_prefix(tensors, _VAE_PREFIX) or tensors, dtype)
 
 
 def _text_encoder(config: LdmConfig, tensors: Tensors, dtype: torch.dtype) -> TextEncoder:
@@ -79,15 +76,8 @@ def _text_encoder(config: LdmConfig, tensors: Tensors, dtype: torch.dtype) -> Te
     return TextEncoder(module, vocabulary, clip_skip_applies=True)
 
 
-def _baked_codec(config: LdmConfig, tensors: Tensors, dtype: torch.dtype) -> LatentCodec | None:
-    inner = _with_prefix(tensors, _VAE_PREFIX)
-    return _codec(config, inner, dtype) if inner else None
-
-
-def _codec(config: LdmConfig, tensors: Mapping[str, Tensor], dtype: torch.dtype) -> LatentCodec:
-    vae_config = config.vae.diffusers_config(config.scale_factor)
-    vae = build_vae(vae_config, _convert_vae(tensors, vae_config), dtype)
-    return LatentCodec(vae, config.scale_factor)
+def _codec(config: dict[str, Any], tensors: Tensors, dtype: torch.dtype) -> LatentCodec:
+    return LatentCodec(build_vae(config, _convert_vae(tensors, config), dtype), config["scaling_factor"])
 
 
 def _noise_schedule(config: LdmConfig, tensors: Tensors) -> NoiseSchedule:

@@ -53,7 +53,7 @@ class ModelStore:
         else:
             self._make_current(model)
             if model.vae != vae:
-                model.use_codec(vae, None if vae is None else load_vae(vae, model.baked_codec, self.policy))
+                model.use_codec(vae, None if vae is None else load_vae(vae, model.vae_config, self.policy))
         self._last = _Request(info, vae)
         return model
 

@@ -42,8 +42,8 @@ class Blend(NamedTuple):
 class Guide:
     """One pass over one batch.
 
-    `total_calls`: the nominal number of model calls. `hooks` see every guided result. `watch` is told the step
-    and the conditional, unconditional and guided denoised latents. `notes`: infotext pairs found on the way.
+    `total_calls`: the nominal number of model calls. `hooks` see every guided result. `watch` is told the
+    step and the conditional, unconditional and guided denoised latents. `notes`: infotext pairs of the way.
     """
 
     schedule: NoiseSchedule

@@ -1,4 +1,4 @@
-"""One guided model call: rows for every prompt part and for the unconditional side, asked and put together."""
+"""One guided model call: rows for every prompt part and the unconditional side, asked and put together."""
 
 from __future__ import annotations
 

@@ -18,8 +18,9 @@ from sdapi_compat.imaging.upscalers import LATENT_MODES, UpscalerList
 from sdapi_compat.plan.plan import Prompts
 from sdapi_compat.prompt.schedules import ScheduleSteps
 from sdapi_compat.sampling.noise import ImageNoise, NoiseSeeds
-from sdapi_compat.sampling.start import SamplerRun, start
+from sdapi_compat.sampling.noise_schedule import NoiseSchedule, downcast, zero_terminal_snr
 from sdapi_compat.sampling.schedules import sigma_plan
+from sdapi_compat.sampling.start import SamplerRun, start
 from sdapi_compat.sampling.table import SAMPLER_BY_NAME
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from sdapi_compat.engine.facts import ModelFacts
     from sdapi_compat.engine.job import Job
     from sdapi_compat.engine.pictures import Prepared
-    from sdapi_compat.plan.plan import Hires, ModelChoice, Plan, SamplerRules
+    from sdapi_compat.plan.plan import Hires, ModelChoice, Plan, SamplerRules, ScheduleRules
 
 LATENT_CELL = 8
 
@@ -159,17 +160,16 @@ class PassRunner:
         plan, rules = self._plan, one.sampler
         texts = Texts(one.model, one.facts.vocabulary, plan.text, one.steps)
         conditioning = yield from encode_prompts(texts, one.prompts.positive, one.prompts.negative)
+        schedule = bent(one.facts.schedule, plan.schedule)
         noise = ImageNoise((one.facts.latent_channels, *one.cells), self._seeds(batch), one.facts.device)
-        levels = sigma_plan(rules.recipe, one.facts.schedule)
+        levels = sigma_plan(rules.recipe, schedule)
         self._notes.update(levels.infotext)
-        run = SamplerRun(
-            rules=rules, plan=levels, schedule=one.facts.schedule, noise=noise, clean=one.source.clean
-        )
+        run = SamplerRun(rules=rules, plan=levels, schedule=schedule, noise=noise, clean=one.source.clean)
         caller = Caller(one.model, conditioning, plan.text, one.source.extra, plan.tiling)
         spec = SAMPLER_BY_NAME[rules.recipe.sampler]
         self._job.progress.begin_pass(run.steps)
         guide = Guide(
-            schedule=one.facts.schedule,
+            schedule=schedule,
             caller=caller,
             rules=plan.guidance,
             cfg_multiplier=spec.cfg_multiplier,
@@ -209,6 +209,18 @@ class PassRunner:
                 progress.show(np.asarray(chosen.float().cpu()), facts.to_rgb)
 
         return watch
+
+
+def bent(schedule: NoiseSchedule, rules: ScheduleRules) -> NoiseSchedule:
+    """The model's schedule under the options that change it; itself where none does."""
+    if not (rules.downcast or rules.zero_terminal_snr or rules.quantize):
+        return schedule
+    abar = schedule.alphas_cumprod
+    if rules.downcast:
+        abar = downcast(abar)
+    if rules.zero_terminal_snr:
+        abar = zero_terminal_snr(abar)
+    return NoiseSchedule(abar, quantize=rules.quantize)
 
 
 def _calls(rules: SamplerRules, steps: int) -> int:

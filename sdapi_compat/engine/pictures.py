@@ -85,7 +85,7 @@ class PictureEncoder:
             return None
         mask = None if source.mask is None else source.mask.to_pil()
         shown = [
-            masks.conditioning(image, mask, source.conditioning_mask_weight, rounded=source.mask_round)
+            masks.conditioning(image, mask, self._plan.mask_weight, rounded=source.mask_round)
             for image in images
         ]
         blanked = torch.from_numpy(np.stack([blank for _, blank in shown]))

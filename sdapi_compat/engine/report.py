@@ -31,9 +31,7 @@ class Reporter:
         plan, report, facts = self._plan, self._plan.report, self._facts
         varied = plan.noise.subseed_strength != 0
         width, height = report.seed_resize
-        weight = None
-        if facts.conditioning == "inpaint" and plan.source is not None:
-            weight = plan.source.conditioning_mask_weight
+        weight = plan.mask_weight if facts.conditioning == "inpaint" else None
         image_cfg = plan.guidance.image_cfg_scale if facts.conditioning == "edit" else None
         fields: dict[str, Any] = {
             "Steps": report.steps,

@@ -44,7 +44,7 @@ def build(draft: Draft, snapshot: Snapshot, world: World) -> Plan:
         hires = planner.plan(model, prompts, prompt_rules)
         extra |= planner.extra
     sampler, noise_extra = _sampler(draft, snapshot)
-    extra |= noise_extra | _text_extra(prompts, snapshot)
+    extra |= noise_extra | _option_extra(prompts, snapshot)
     return Plan(
         kind=draft.kind,
         model=model,
@@ -56,6 +56,8 @@ def build(draft: Draft, snapshot: Snapshot, world: World) -> Plan:
         batch_size=draft.batch_size,
         n_iter=draft.n_iter,
         tiling=draft.tiling,
+        mask_weight=snapshot.number("inpainting_mask_weight"),
+        schedule=rules.schedule_rules(snapshot),
         text=rules.text_rules(snapshot),
         noise=rules.noise_rules(draft, snapshot),
         guidance=rules.guidance_rules(draft, snapshot),
@@ -99,7 +101,7 @@ def _sampler(draft: Draft, snapshot: Snapshot) -> tuple[SamplerRules, dict[str, 
     return rules.sampler_rules(draft, snapshot, recipe, t_enc)
 
 
-def _text_extra(prompts: Prompts, snapshot: Snapshot) -> dict[str, Any]:
+def _option_extra(prompts: Prompts, snapshot: Snapshot) -> dict[str, Any]:
     extra: dict[str, Any] = {}
     emphasis = snapshot.text("emphasis")
     texts = (*prompts.positive, *prompts.negative)
@@ -107,6 +109,12 @@ def _text_extra(prompts: Prompts, snapshot: Snapshot) -> dict[str, Any]:
         extra["Emphasis"] = emphasis
     if snapshot.flag("use_old_scheduling"):
         extra["Old prompt editing timelines"] = True
+    if snapshot.flag("use_downcasted_alpha_bar"):
+        extra["Downcast alphas_cumprod"] = True
+    if snapshot.text("sd_noise_schedule") == rules.ZERO_SNR:
+        extra["Noise Schedule"] = rules.ZERO_SNR
+    if snapshot.flag("sgm_noise_multiplier"):
+        extra["SGM noise multiplier"] = True
     return extra
 
 

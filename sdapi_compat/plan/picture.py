@@ -90,7 +90,6 @@ def _source(
         mask=None if geometry is None else geometry.mask,
         mask_round=picture.mask_round,
         fill=picture.inpainting_fill if geometry is not None else KEEP_ORIGINAL,
-        conditioning_mask_weight=snapshot.number("inpainting_mask_weight"),
         overlays=tuple(one.overlay for one in prepared if one.overlay is not None and shown),
         overlay_masks=tuple(one.overlay_mask for one in prepared if one.overlay_mask is not None),
         paste_to=None if geometry is None else geometry.paste_to,

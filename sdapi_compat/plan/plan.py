@@ -103,7 +103,6 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     mask: Pixels | None
     mask_round: bool
     fill: int
-    conditioning_mask_weight: float
     overlays: tuple[Pixels, ...]
     overlay_masks: tuple[Pixels, ...]
     paste_to: tuple[int, int, int, int] | None
@@ -168,8 +167,19 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     content: str
 
 
+class ScheduleRules(msgspec.Struct, frozen=True):
+    """How the model's own noise schedule is bent before use."""
+
+    downcast: bool
+    zero_terminal_snr: bool
+    quantize: bool
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """One generation: `n_iter` batches of `batch_size` pictures."""
+    """One generation: `n_iter` batches of `batch_size` pictures.
+
+    `mask_weight`: how fully inpainting models are kept from seeing what is under the mask, 0..1.
+    """
 
     kind: Literal["txt2img", "img2img"]
     model: ModelChoice
@@ -181,6 +191,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: int
     n_iter: int
     tiling: bool
+    mask_weight: float
+    schedule: ScheduleRules
     text: TextRules
     noise: NoiseRules
     guidance: GuidanceRules

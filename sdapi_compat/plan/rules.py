@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from sdapi_compat.imaging.files import JpegCopy, sample_pattern
-from sdapi_compat.plan.plan import GuidanceRules, NoiseRules, Preview, SamplerRules, Saving, TextRules
+from sdapi_compat.plan.plan import (
+    GuidanceRules,
+    NoiseRules,
+    Preview,
+    SamplerRules,
+    Saving,
+    ScheduleRules,
+    TextRules,
+)
 from sdapi_compat.sampling.recipe import (
     AskedNoise,
     ConfiguredNoise,
@@ -23,6 +31,8 @@ if TYPE_CHECKING:
     from sdapi_compat.options.snapshot import Snapshot
     from sdapi_compat.plan.draft import Draft
     from sdapi_compat.plan.world import World
+
+ZERO_SNR = "Zero Terminal SNR"
 
 
 def text_rules(snapshot: Snapshot) -> TextRules:
@@ -119,6 +129,15 @@ def sigma_recipe(sampler: str, scheduler: str, steps: int, snapshot: Snapshot) -
         always_discard_next_to_last_sigma=snapshot.flag("always_discard_next_to_last_sigma"),
         beta_dist_alpha=snapshot.number("beta_dist_alpha"),
         beta_dist_beta=snapshot.number("beta_dist_beta"),
+    )
+
+
+def schedule_rules(snapshot: Snapshot) -> ScheduleRules:
+    """How the model's noise schedule is bent."""
+    return ScheduleRules(
+        downcast=snapshot.flag("use_downcasted_alpha_bar"),
+        zero_terminal_snr=snapshot.text("sd_noise_schedule") == ZERO_SNR,
+        quantize=snapshot.flag("enable_quantization"),
     )
 
 

@@ -50,6 +50,8 @@ def test_same_weights_as_the_single_file(
         expected = other.state_dict()
         assert all(torch.equal(tensor, expected[name]) for name, tensor in one.state_dict().items())
     assert ours.codec.scaling_factor == theirs.codec.scaling_factor == 0.25
+    for key, value in theirs.vae_config.items():
+        assert ours.vae_config[key] == value, key
     assert torch.equal(ours.noise_schedule.sigmas, theirs.noise_schedule.sigmas)
     assert (ours.prediction, ours.conditioning) == ("eps", Conditioning.TEXT)
     assert not any(parameter.requires_grad for parameter in ours.unet.parameters())

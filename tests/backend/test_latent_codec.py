@@ -60,7 +60,7 @@ def _overflowing(codec: LatentCodec, dtype: torch.dtype) -> LatentCodec:
     """A codec whose decoder overflows in half precision only."""
     codec.module.to(dtype=dtype)
     weight = codec.module.decoder.conv_in.weight
-    weight.mul_(60000.0 / weight.abs().max())
+    weight.mul_(60000.0 / weight.abs().max().item())
     return codec
 
 

@@ -26,7 +26,7 @@ def flat(*channels: float) -> np.ndarray:
         ((1, 0, 0, 0), (255, 127, 127)),
         ((0, -1, 0, 9), (127, 0, 127)),
         ((9, -9, 0.5, 0), (255, 0, 191)),
-        ((float("nan"), 0, 0, 0), (0, 127, 127)),
+        ((float("nan"), 0, 0, 0), (0, 0, 0)),
     ],
 )
 def test_colours(channels: tuple[float, ...], colour: tuple[int, ...]) -> None:
