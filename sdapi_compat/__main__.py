@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 from sdapi_compat.settings import parse
@@ -30,7 +31,19 @@ def main() -> int:
     services = make_services(settings)
     announce(settings, bind)
     asyncio.run(run(build_app(services), settings, services.engine, bind))
-    return 0
+    return leave(0)
+
+
+def leave(status: int) -> int:
+    """Give back `status`, or end the process with it if a thread is still inside native code.
+
+    An import of torch or a model call cannot be broken off, and the interpreter would crash around it.
+    """
+    if threading.active_count() > 1:
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(status)
+    return status
 
 
 def announce(settings: Settings, bind: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""build_app(services) -> Starlette: a list of routes, a list of middleware, a table of error handlers."""
+"""build_app(services) -> the ASGI app: a list of routes, a list of middleware, a table of error handlers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
 from sdapi_compat.errors import Fault, SdapiError
-from sdapi_compat.middleware import AccessLog, BasicAuth, BodyLimit, ProcessTime
+from sdapi_compat.middleware import AccessLog, BasicAuth, ProcessTime, RequestBody
 from sdapi_compat.routes.reply import error_reply, json_reply
 from sdapi_compat.routes.table import all_routes
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.requests import Request
-    from starlette.responses import Response
+    from starlette.types import ASGIApp
 
     from sdapi_compat.services import Services
     from sdapi_compat.settings import Settings
@@ -30,10 +32,15 @@ log = logging.getLogger(__name__)
 GZIP_FROM_BYTES = 1000
 # Base64 of PNGs does not get smaller, so speed decides.
 GZIP_LEVEL = 1
+CLIENT_CLOSED_REQUEST = 499
 
 
-def build_app(services: Services) -> Starlette:
-    """The ASGI application. The engine starts and stops with the app's lifespan."""
+def build_app(services: Services) -> ASGIApp:
+    """The ASGI application. The engine starts and stops with the app's lifespan.
+
+    The middleware lies around Starlette's own handling of unexpected errors, so that pages of other origins
+    can read those replies too.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
@@ -43,33 +50,47 @@ def build_app(services: Services) -> Starlette:
         finally:
             services.engine.stop()
 
-    return Starlette(
+    app: ASGIApp = Starlette(
         routes=all_routes(services),
-        middleware=middleware(services.settings),
-        exception_handlers={SdapiError: on_refusal, HTTPException: on_http_exception, Exception: on_failure},
+        exception_handlers={
+            SdapiError: on_refusal,
+            HTTPException: on_http_exception,
+            ClientDisconnect: on_disconnect,
+            Exception: on_failure,
+        },
         lifespan=lifespan,
     )
+    for layer in reversed(middleware(services.settings)):
+        app = layer.cls(app, *layer.args, **layer.kwargs)
+    return app
 
 
 def middleware(settings: Settings) -> list[Middleware]:
-    """From the outside in."""
+    """From the outside in.
+
+    With users, "*" as allowed origin excludes credentials: any page could otherwise use the logins a browser
+    remembers.
+    """
+    anybody = "*" in settings.cors_allow_origins
     chain = [Middleware(AccessLog)] if settings.api_log else []
     chain += [
         Middleware(ProcessTime),
+        Middleware(RequestBody, limit=settings.max_body_bytes),
         Middleware(
             CORSMiddleware,
             allow_origins=settings.cors_allow_origins,
             allow_origin_regex=settings.cors_allow_origins_regex,
             allow_methods=["*"],
             allow_headers=["*"],
-            allow_credentials=True,
+            allow_credentials=not (anybody and settings.users),
+            allow_private_network=True,
             expose_headers=["X-Process-Time", "X-Sdapi-Ignored-Fields", "X-Sdapi-Task-Id"],
         ),
         Middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=GZIP_LEVEL),
     ]
     if settings.users:
         chain.append(Middleware(BasicAuth, users={user.name: user.password for user in settings.users}))
-    return [*chain, Middleware(BodyLimit, limit=settings.max_body_bytes)]
+    return chain
 
 
 async def on_refusal(request: Request, error: Exception) -> Response:
@@ -82,6 +103,11 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     """Unknown paths and wrong methods, as FastAPI answers them."""
     assert isinstance(error, HTTPException)
     return json_reply({"detail": error.detail}, error.status_code, error.headers)
+
+
+async def on_disconnect(request: Request, error: Exception) -> Response:
+    """The client went before its body was there. Nobody reads this; the access log shows the status."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 async def on_failure(request: Request, error: Exception) -> Response:

@@ -160,8 +160,6 @@ class Catalog:
         """Which of the tags name a network that is here but cannot be applied by this version."""
         for tag in tags:
             name = tag.positional[0] if tag.positional else ""
-            if tag.kind in ("lora", "lyco") and self.loras.find(name) is not None:
-                return f"<{tag.kind}:{name}> cannot be applied: LoRA is not built yet"
             if tag.kind == "hypernet" and self.hypernetworks.find(name) is not None:
                 return f"<{tag.kind}:{name}> cannot be applied: hypernetworks are not built yet"
         return None

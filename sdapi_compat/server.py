@@ -12,16 +12,17 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
     from sdapi_compat.engine.engine import Engine
     from sdapi_compat.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# Idle HTTP/1.1 connections and half-sent request heads must not pin the server; whole requests may take long.
 HEADER_BYTES = 64 * 1024
 BACKLOG = 2048
+# How long an interrupted job may take to answer: one model call, decoding and encoding.
+LAST_SECONDS = 15.0
 
 
 def addresses(settings: Settings) -> list[str]:
@@ -57,8 +58,8 @@ def configuration(settings: Settings, bind: list[str]) -> Config:
     config.certfile = None if settings.tls_certfile is None else str(settings.tls_certfile)
     config.keyfile = None if settings.tls_keyfile is None else str(settings.tls_keyfile)
     config.keep_alive_timeout = settings.timeout_keep_alive
-    config.graceful_timeout = settings.graceful_timeout
-    config.shutdown_timeout = settings.graceful_timeout
+    config.graceful_timeout = settings.graceful_timeout + LAST_SECONDS
+    config.shutdown_timeout = LAST_SECONDS
     config.h11_max_incomplete_size = HEADER_BYTES
     config.backlog = BACKLOG
     config.root_path = settings.subpath
@@ -67,23 +68,34 @@ def configuration(settings: Settings, bind: list[str]) -> Config:
     return config
 
 
-async def run(app: Starlette, settings: Settings, engine: Engine, bind: list[str]) -> None:
-    """Serve until SIGINT or SIGTERM; then what waits is refused and what runs gets its bounded time."""
+async def run(app: ASGIApp, settings: Settings, engine: Engine, bind: list[str]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Then what waits is refused, and what runs gets its bounded time, after which it answers with what it has.
+    A second signal ends that time.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def request_stop() -> None:
+    def interrupt() -> None:
+        for job in engine.queue.running():
+            job.control.interrupted = True
+
+    def on_signal() -> None:
+        if stop.is_set():
+            interrupt()
         stop.set()
 
     for name in (signal.SIGINT, signal.SIGTERM):
         try:
-            loop.add_signal_handler(name, request_stop)
+            loop.add_signal_handler(name, on_signal)
         except NotImplementedError:  # Windows has no loop signal handlers
-            signal.signal(name, lambda *_: loop.call_soon_threadsafe(request_stop))
+            signal.signal(name, lambda *_: loop.call_soon_threadsafe(on_signal))
 
     async def stopped() -> None:
         await stop.wait()
         log.info("stopping: waiting jobs are refused, the running one has %s s", settings.graceful_timeout)
         engine.drain()
+        loop.call_later(settings.graceful_timeout, interrupt)
 
     await serve(app, configuration(settings, bind), shutdown_trigger=stopped)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 STOP_SECONDS = 20.0
 REQUEST_SECONDS = 120.0
 
@@ -136,6 +136,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server most tests share. Tests that change options put them back."""
     with running(tmp_path_factory.mktemp("server")) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def launch() -> Iterator[Callable[..., Server]]:
+    """`launch(data_dir, *flags)`: a server that runs to the end of the session."""
+    with contextlib.ExitStack() as stack:
+
+        def start(data_dir: Path, *flags: str, **options: Any) -> Server:
+            return stack.enter_context(running(data_dir, *flags, **options))
+
+        yield start
 
 
 @pytest.fixture

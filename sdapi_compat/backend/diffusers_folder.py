@@ -12,8 +12,8 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 from transformers.models.clip.configuration_clip import CLIPTextConfig
-from transformers.models.clip.modeling_clip import CLIPTextModel
 
+from sdapi_compat.backend.assembly import build_text_model
 from sdapi_compat.backend.families import UnsupportedModel, conditioning_of
 from sdapi_compat.backend.hashes import weight_files
 from sdapi_compat.backend.headers import BadWeightFile, read_header
@@ -25,6 +25,7 @@ from sdapi_compat.backend.registry_files import DIFFUSERS_INDEX
 from sdapi_compat.backend.sniff import FileKind, sniff
 from sdapi_compat.backend.text import TextEncoder
 from sdapi_compat.backend.tokenizer import ClipVocabulary, holds_tokenizer
+from sdapi_compat.backend.weights import read_tensors
 from sdapi_compat.sampling.noise_schedule import (
     NoiseSchedule,
     scaled_linear_alphas_cumprod,
@@ -79,8 +80,8 @@ def load_folder(folder: Path, policy: DevicePolicy) -> ModelParts:
     vae = _load_part(AutoencoderKL, folder, "vae", policy.vae_dtype)
     return ModelParts(
         unet=unet,
-        text=_text_encoder(folder, policy.dtype),
-        codec=LatentCodec(vae, float(vae.config["scaling_factor"])),
+        text=_text_encoder(folder, policy),
+        codec=LatentCodec(vae, float(vae.config["scaling_factor"]), policy.device),
         vae_config={key: vae.config[key] for key in VaeShape().diffusers_config(1.0)},
         noise_schedule=scheduler.noise_schedule(),
         prediction=prediction,
@@ -111,13 +112,24 @@ def _scheduler(folder: Path) -> SchedulerConfig:
     return msgspec.json.decode(path.read_bytes(), type=SchedulerConfig)
 
 
-def _text_encoder(folder: Path, dtype: torch.dtype) -> TextEncoder:
-    module = _load_part(CLIPTextModel, folder, "text_encoder", dtype)
+def _text_encoder(folder: Path, policy: DevicePolicy) -> TextEncoder:
+    config = json.loads((folder / "text_encoder" / "config.json").read_text(encoding="utf-8"))
+    files = weight_files(folder / "text_encoder")
+    _check_files(folder, files)
+    tensors = {name: value for path in _preferred(files) for name, value in read_tensors(path).items()}
+    module = build_text_model(config, tensors, policy.dtype)
     tokenizer = folder / "tokenizer"
     vocabulary = (
         ClipVocabulary.from_folder(tokenizer) if holds_tokenizer(tokenizer) else ClipVocabulary.built_in()
     )
-    return TextEncoder(module, vocabulary, clip_skip_applies=not _is_open_clip(module.config))
+    cut = _is_open_clip(module.config)
+    return TextEncoder(module, vocabulary, policy.device, clip_skip_applies=not cut)
+
+
+def _preferred(files: list[Path]) -> list[Path]:
+    """The one copy (in one or several shards) to read where a part was saved in several forms."""
+    safe = [path for path in files if path.suffix == ".safetensors"] or files
+    return [path for path in safe if ".fp16." not in path.name] or safe
 
 
 def _is_open_clip(config: CLIPTextConfig) -> bool:

@@ -19,10 +19,13 @@ from sdapi_compat.backend.sniff import FileKind, sniff
 
 MAX_HEADER_BYTES = 16 * 1024 * 1024
 _PREFIX = struct.Struct("<Q")
-_BYTES_PER_ELEMENT = {
-    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
-    "F32": 4, "I32": 4, "U32": 4, "F64": 8, "I64": 8, "U64": 8,
-}  # fmt: skip
+_DTYPES_BY_WIDTH = {
+    1: ("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0"),
+    2: ("F16", "BF16", "I16", "U16"),
+    4: ("F32", "I32", "U32"),
+    8: ("F64", "I64", "U64", "C64"),
+}
+_BYTES_PER_ELEMENT = {dtype: width for width, dtypes in _DTYPES_BY_WIDTH.items() for dtype in dtypes}
 
 
 class BadWeightFile(Exception):

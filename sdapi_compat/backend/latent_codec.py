@@ -32,8 +32,10 @@ class NanPolicy(msgspec.Struct, frozen=True, kw_only=True):
 class LatentCodec:
     """A VAE with the factor between its latents and the UNet's."""
 
-    def __init__(self, vae: AutoencoderKL, scaling_factor: float) -> None:
+    def __init__(self, vae: AutoencoderKL, scaling_factor: float, device: torch.device) -> None:
+        """`device`: where the VAE computes, wherever its weights wait."""
         self.module = vae
+        self._device = device
         self.scaling_factor = scaling_factor
 
     @property
@@ -54,13 +56,17 @@ class LatentCodec:
         wider = _wider(self.dtype, nans)
         if nans.check and wider is not None and bool(image.isnan().any()):
             _log.warning("the VAE produced NaNs in %s, switching it to %s", self.dtype, wider)
-            module: nn.Module = self.module
-            module.to(dtype=wider)
+            self._convert(wider)
             image = self._forward(latent)
         if nans.check and bool(image.isnan().any()):
             hint = "" if self.dtype == torch.float32 else "; --no-half-vae keeps it in float32"
             raise Fault("NansException", f"The VAE produced NaNs in {self.dtype}{hint}")
         return image
+
+    @torch.inference_mode(False)
+    def _convert(self, dtype: torch.dtype) -> None:
+        module: nn.Module = self.module
+        module.to(dtype=dtype)
 
     def _forward(self, latent: Tensor) -> Tensor:
         scaled = (latent.float() / self.scaling_factor).to(self._device, self.dtype)
@@ -86,10 +92,6 @@ class LatentCodec:
         encoded = self.module.encode(image.to(self._device, self.dtype))
         posterior: DiagonalGaussianDistribution = encoded.latent_dist
         return posterior
-
-    @property
-    def _device(self) -> torch.device:
-        return next(self.module.parameters()).device
 
 
 def _one_by_one(images: Tensor) -> list[Tensor]:

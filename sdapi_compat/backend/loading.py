@@ -1,4 +1,7 @@
-"""From a registry entry to a model ready to run; every failure becomes one clear Fault."""
+"""From a registry entry to a model ready to run; every failure becomes one clear Fault.
+
+Weights are made outside inference mode even when the caller is inside: they must stay changeable.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 
 from sdapi_compat.backend.diffusers_folder import load_folder
@@ -22,6 +26,7 @@ from sdapi_compat.backend.unet import fit_upsamplers
 from sdapi_compat.errors import Fault
 
 
+@torch.inference_mode(False)
 def load_checkpoint(info: CheckpointInfo, vae: VaeFile | None, policy: DevicePolicy) -> DiffusionModel:
     """The model of a checkpoint, with a separate VAE or its own, placed as the policy says.
 
@@ -32,20 +37,17 @@ def load_checkpoint(info: CheckpointInfo, vae: VaeFile | None, policy: DevicePol
             parts = load_folder(info.path, policy)
         else:
             parts = load_single_file(info.path, info.config, policy)
-        if parts.codec is None and vae is None:
-            raise BadWeightFile("it holds no VAE; choose one with the option sd_vae")
         fit_upsamplers(parts.unet)
         policy.prepare_unet(parts.unet)
-    separate = None if vae is None else load_vae(vae, parts.vae_config, policy)
-    model = DiffusionModel(info, parts, policy)
-    model.use_codec(vae, separate)
-    return model
+    codec = None if vae is None else load_vae(vae, parts.vae_config, policy)
+    return DiffusionModel(info, parts, policy, vae, codec)
 
 
+@torch.inference_mode(False)
 def load_vae(vae: VaeFile, config: dict[str, Any], policy: DevicePolicy) -> LatentCodec:
     """A separate VAE with the dimensions of `ModelParts.vae_config`. Raises Fault("RuntimeError")."""
     with _explained(vae.path):
-        return load_vae_file(vae.path, config, policy.vae_dtype)
+        return load_vae_file(vae.path, config, policy)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from sdapi_compat.backend.parts import ModelParts
 from sdapi_compat.backend.policy import DevicePolicy
 from sdapi_compat.backend.registry import CheckpointInfo
 from sdapi_compat.backend.registry_vae import VaeFile
+from sdapi_compat.backend.residency import Residency
 from sdapi_compat.backend.text import EncoderChunk, TextEncoder
 from sdapi_compat.backend.tokenizer import ClipVocabulary
 from sdapi_compat.errors import Fault
@@ -22,19 +23,30 @@ from sdapi_compat.sampling.noise_schedule import NoiseSchedule
 class DiffusionModel:
     """A UNet with its text encoder and VAE. Not thread-safe: the device thread owns it."""
 
-    def __init__(self, info: CheckpointInfo, parts: ModelParts, policy: DevicePolicy) -> None:
+    def __init__(
+        self,
+        info: CheckpointInfo,
+        parts: ModelParts,
+        policy: DevicePolicy,
+        vae: VaeFile | None = None,
+        codec: LatentCodec | None = None,
+    ) -> None:
+        """`vae` and `codec`: a separate VAE, else the one of `parts` is used. See `use_codec`."""
         self.info = info
         self.noise_schedule: NoiseSchedule = parts.noise_schedule
         self.prediction: Prediction = parts.prediction
         self.conditioning = parts.conditioning.value
         self.unet = parts.unet
         self.text: TextEncoder = parts.text
-        self.vae: VaeFile | None = None
         self.vae_config = parts.vae_config
         self._policy = policy
         self._baked = parts.codec
-        self._codec = parts.codec
-        self._placed = False
+        self._tiling = False
+        self._residency = Residency(policy)
+        self.vae: VaeFile | None = vae
+        self.codec = self._chosen(codec)
+        for module in self._in_use():
+            self._residency.admit(module)
 
     @property
     def device(self) -> torch.device:
@@ -56,20 +68,25 @@ class DiffusionModel:
         """Channels of a latent."""
         return int(self.unet.config["out_channels"])
 
-    @property
-    def codec(self) -> LatentCodec:
-        """The VAE in use."""
-        if self._codec is None:
-            raise Fault("RuntimeError", f"{self.info.name} holds no VAE; choose one with the option sd_vae")
-        return self._codec
-
     def use_codec(self, vae: VaeFile | None, codec: LatentCodec | None) -> None:
-        """Switch to a separate VAE, or with None back to the checkpoint's own, and place the model."""
-        self.vae = vae
-        self._codec = self._baked if codec is None else codec
-        self._policy.place([self.text.module, self.unet, self.codec.module])
+        """Switch to a separate VAE, or with None back to the checkpoint's own.
 
-    @torch.inference_mode()
+        Raises Fault("RuntimeError") when the checkpoint has none; the model then stays as it was.
+        """
+        chosen = self._chosen(codec)
+        if chosen is not self.codec:
+            self._residency.release(self.codec.module)
+            self._residency.admit(chosen.module)
+            _pad(chosen.module, circular=self._tiling)
+        self.codec, self.vae = chosen, vae
+
+    def _chosen(self, separate: LatentCodec | None) -> LatentCodec:
+        chosen = self._baked if separate is None else separate
+        if chosen is None:
+            raise Fault("RuntimeError", f"{self.info.name} holds no VAE; choose one with the option sd_vae")
+        return chosen
+
+    @torch.no_grad()
     def encode_chunks(
         self,
         batch: Sequence[Sequence[EncoderChunk]],
@@ -81,15 +98,17 @@ class DiffusionModel:
 
         `vectors`: (tokens, d) for every embedding name in the chunks.
         """
+        self._residency.fetch(self.text.module)
         return self.text.encode(batch, clip_skip, emphasis, vectors)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, x: Tensor, timestep: Tensor, context: Tensor) -> Tensor:
         """The UNet's own output, float32 (N, 4, h, w).
 
         `x`: (N, C, h, w) with the extra channels of inpainting and edit models already appended; `timestep`:
         (N,), fractions allowed; `context`: (N, L, d).
         """
+        self._residency.fetch(self.unet)
         dtype = self._policy.dtype
         output = self.unet(
             x.to(self.device, dtype),
@@ -99,7 +118,7 @@ class DiffusionModel:
         sample: Tensor = output.sample
         return sample.float()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def denoise(
         self,
         x: Tensor,
@@ -123,7 +142,7 @@ class DiffusionModel:
             return x * scale**2 - output * level * scale
         return x - output * level
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict_noise(
         self,
         x: Tensor,
@@ -145,45 +164,62 @@ class DiffusionModel:
         alpha = _per_row(table[timestep.long().cpu()].to(x), x)
         return alpha.sqrt() * output + (1 - alpha).sqrt() * x
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def decode(self, latents: Tensor, nans: NanPolicy | None = None) -> Tensor:
         """Latents (N, 4, h, w) to float32 (N, 3, 8 h, 8 w), about [-1, 1]. See `LatentCodec.decode`."""
-        return self.codec.decode(latents, nans)
+        return self._ready_codec().decode(latents, nans)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, images: Tensor, noise: Noise) -> Tensor:
         """(N, 3, H, W) in [-1, 1] to scaled latents mean + std * noise(shape). See `LatentCodec.encode`."""
-        return self.codec.encode(images, noise)
+        return self._ready_codec().encode(images, noise)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode_mode(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1] to unscaled posterior modes, for edit models."""
-        return self.codec.encode_mode(images)
+        return self._ready_codec().encode_mode(images)
+
+    def _ready_codec(self) -> LatentCodec:
+        self._residency.fetch(self.codec.module)
+        return self.codec
 
     def set_tiling(self, on: bool) -> None:
         """Wrap every convolution of UNet and VAE around the edges, or pad with zeros again.
 
         A1111 1.10.1 behaviour: exactly the plain 2-D convolutions, those of the VAE's encoder included.
         """
-        for part in (self.unet, self.codec.module):
-            for module in part.modules():
-                if type(module) is nn.Conv2d:
-                    module.padding_mode = "circular" if on else "zeros"
+        if on != self._tiling:
+            _pad(self.unet, circular=on)
+            _pad(self.codec.module, circular=on)
+            self._tiling = on
 
     @property
     def size_in_bytes(self) -> int:
         """Bytes of all weights, the unused VAE of the checkpoint included."""
-        modules: list[nn.Module] = [self.unet, self.text.module]
-        modules += [codec.module for codec in {self._codec, self._baked} if codec is not None]
+        modules = self._in_use()
+        if self._baked is not None and self._baked is not self.codec:
+            modules.append(self._baked.module)
         tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
-    def to(self, device: torch.device) -> None:
-        """Move the weights, to make room or to come back; weights behind offload hooks stay."""
-        if self._policy.offload == "none":
-            modules: list[nn.Module] = [self.unet, self.text.module, self.codec.module]
-            for module in modules:
-                module.to(device)
+    def leave(self) -> None:
+        """Make room on the device: all weights to the CPU."""
+        for module in self._in_use():
+            self._residency.release(module)
+
+    def come_back(self) -> None:
+        """Take the place on the device again."""
+        for module in self._in_use():
+            self._residency.admit(module)
+
+    def _in_use(self) -> list[nn.Module]:
+        return [self.text.module, self.unet, self.codec.module]
+
+
+def _pad(part: nn.Module, *, circular: bool) -> None:
+    for module in part.modules():
+        if type(module) is nn.Conv2d:
+            module.padding_mode = "circular" if circular else "zeros"
 
 
 def _per_row(values: Tensor, like: Tensor) -> Tensor:

@@ -53,13 +53,16 @@ class DevicePolicy(msgspec.Struct, frozen=True, kw_only=True):
                 "leave the flag out to use torch's own attention",
             )  # fmt: skip
         device = _device(flags)
+        offload = _offload(flags, device)
         full = flags.no_half or flags.precision == "full" or device.type == "cpu"
         dtype = torch.float32 if full else torch.float16
+        # A VAE behind layer hooks cannot change its precision after NaNs, so it starts in the safe one.
+        safe_vae = flags.no_half_vae or offload == "sequential"
         return cls(
             device=device,
             dtype=dtype,
-            vae_dtype=torch.float32 if flags.no_half_vae else dtype,
-            offload=_offload(flags, device),
+            vae_dtype=torch.float32 if safe_vae else dtype,
+            offload=offload,
             xformers=flags.xformers,
             channels_last=flags.opt_channelslast,
         )
@@ -75,24 +78,6 @@ class DevicePolicy(msgspec.Struct, frozen=True, kw_only=True):
         if self.channels_last:
             module: nn.Module = unet
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def place(self, parts: list[nn.Module]) -> None:
-        """Put a model's parts, in the order they run, where they compute or behind hooks that fetch them.
-
-        "model" keeps one part at a time on the device (--medvram), "sequential" one layer (--lowvram).
-        """
-        if self.offload == "none":
-            for part in parts:
-                part.to(self.device)
-            return
-        from accelerate import cpu_offload, cpu_offload_with_hook
-
-        hook = None
-        for part in parts:
-            if self.offload == "sequential":
-                cpu_offload(part, execution_device=self.device)
-            else:
-                _, hook = cpu_offload_with_hook(part, self.device, prev_module_hook=hook)
 
 
 def _device(flags: DeviceFlags) -> torch.device:

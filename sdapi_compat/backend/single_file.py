@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import torch
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 from torch import Tensor
 
@@ -49,8 +48,8 @@ def load_single_file(path: Path, config_path: Path | None, policy: DevicePolicy)
     inner = _with_prefix(tensors, _VAE_PREFIX)
     return ModelParts(
         unet=build_unet(unet_config, _convert_unet(unet, unet_config), policy.dtype),
-        text=_text_encoder(config, tensors, policy.dtype),
-        codec=_codec(vae_config, inner, policy.vae_dtype) if inner else None,
+        text=_text_encoder(config, tensors, policy),
+        codec=_codec(vae_config, inner, policy) if inner else None,
         vae_config=vae_config,
         noise_schedule=_noise_schedule(config, tensors),
         prediction=config.prediction,
@@ -58,26 +57,27 @@ def load_single_file(path: Path, config_path: Path | None, policy: DevicePolicy)
     )
 
 
-def load_vae_file(path: Path, config: dict[str, Any], dtype: torch.dtype) -> LatentCodec:
+def load_vae_file(path: Path, config: dict[str, Any], policy: DevicePolicy) -> LatentCodec:
     """A separate VAE file with the dimensions and the scaling factor of `config` (`ModelParts.vae_config`).
 
     Raises BadWeightFile, OSError.
     """
     loaded = read_tensors(path)
     tensors = {name: tensor for name, tensor in loaded.items() if not name.startswith(_IGNORED_IN_VAE)}
-    return _codec(config, _with_prefix(tensors, _VAE_PREFIX) or tensors, dtype)
+    return _codec(config, _with_prefix(tensors, _VAE_PREFIX) or tensors, policy)
 
 
-def _text_encoder(config: LdmConfig, tensors: Tensors, dtype: torch.dtype) -> TextEncoder:
+def _text_encoder(config: LdmConfig, tensors: Tensors, policy: DevicePolicy) -> TextEncoder:
     folder = config.tokenizer_folder
     own_tokenizer = folder is not None and holds_tokenizer(folder)
     vocabulary = ClipVocabulary.from_folder(folder) if folder and own_tokenizer else ClipVocabulary.built_in()
-    module = build_text_model(config.text_config, _with_prefix(tensors, _TEXT_PREFIX), dtype)
-    return TextEncoder(module, vocabulary, clip_skip_applies=True)
+    module = build_text_model(config.text_config, _with_prefix(tensors, _TEXT_PREFIX), policy.dtype)
+    return TextEncoder(module, vocabulary, policy.device)
 
 
-def _codec(config: dict[str, Any], tensors: Tensors, dtype: torch.dtype) -> LatentCodec:
-    return LatentCodec(build_vae(config, _convert_vae(tensors, config), dtype), config["scaling_factor"])
+def _codec(config: dict[str, Any], tensors: Tensors, policy: DevicePolicy) -> LatentCodec:
+    vae = build_vae(config, _convert_vae(tensors, config), policy.vae_dtype)
+    return LatentCodec(vae, config["scaling_factor"], policy.device)
 
 
 def _noise_schedule(config: LdmConfig, tensors: Tensors) -> NoiseSchedule:

@@ -81,27 +81,27 @@ class ModelStore:
     def _make_current(self, model: DiffusionModel) -> None:
         if model is self.current:
             return
-        self._send_current_to(torch.device("cpu"))
-        model.to(self.policy.device)
+        if self.current is not None:
+            self.current.leave()
+        model.come_back()
         self._models.remove(model)
         self._models.append(model)
 
     def _load(self, info: CheckpointInfo, vae: VaeFile | None) -> DiffusionModel:
-        self._send_current_to(torch.device("cpu"))
+        previous = self.current
+        if previous is not None:
+            previous.leave()
         try:
             model = load_checkpoint(info, vae, self.policy)
             model.info = self._hashed(info)
         except (Fault, OSError):
-            self._send_current_to(self.policy.device)
+            if previous is not None:
+                previous.come_back()
             raise
         self._models.append(model)
         del self._models[: -max(1, self.limit)]
         self.free()
         return model
-
-    def _send_current_to(self, device: torch.device) -> None:
-        if self.current is not None and self.policy.device.type != "cpu":
-            self.current.to(device)
 
     def _hashed(self, info: CheckpointInfo) -> CheckpointInfo:
         if self._hashes is None:

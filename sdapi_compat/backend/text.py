@@ -39,9 +39,20 @@ class EncoderChunk(Protocol):
 class TextEncoder:
     """A CLIP text model with its vocabulary."""
 
-    def __init__(self, module: CLIPTextModel, vocabulary: ClipVocabulary, *, clip_skip_applies: bool) -> None:
-        """`clip_skip_applies`: False for SD 2.x, whose encoder is already cut to its penultimate layer."""
+    def __init__(
+        self,
+        module: CLIPTextModel,
+        vocabulary: ClipVocabulary,
+        device: torch.device,
+        *,
+        clip_skip_applies: bool = True,
+    ) -> None:
+        """`device`: where the module computes, wherever its weights wait.
+
+        `clip_skip_applies`: False for SD 2.x, whose encoder is already cut to its penultimate layer.
+        """
         self.module = module
+        self._device = device
         self.vocabulary = vocabulary
         self._clip_skip_applies = clip_skip_applies
 
@@ -74,8 +85,7 @@ class TextEncoder:
     def _encode_column(
         self, column: Sequence[EncoderChunk], clip_skip: int, vectors: Mapping[str, Tensor]
     ) -> Tensor:
-        device = self.module.device
-        tokens = torch.tensor([list(chunk.tokens) for chunk in column], dtype=torch.long, device=device)
+        tokens = torch.tensor([list(chunk.tokens) for chunk in column], device=self._device)
         with _injected(self.module.get_input_embeddings(), column, vectors):
             return self._hidden_states(tokens, clip_skip if self._clip_skip_applies else 1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Sequence
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 
 from transformers.models.clip.tokenization_clip import CLIPTokenizer
@@ -56,9 +57,9 @@ def holds_tokenizer(folder: Path) -> bool:
 
 
 def _read_merges() -> list[tuple[str, ...]]:
-    packed = resources.files("sdapi_compat.backend").joinpath("vocabulary", _DATA_FILE).read_bytes()
-    lines = gzip.decompress(packed).decode("utf-8").split("\n")
-    return [tuple(line.split(" ")) for line in lines[1 : _MERGES + 1]]
+    data_file = resources.files("sdapi_compat.backend").joinpath("vocabulary", _DATA_FILE)
+    with data_file.open("rb") as packed, gzip.open(packed, "rt", encoding="utf-8") as lines:
+        return [tuple(line.split()) for line in islice(lines, 1, _MERGES + 1)]
 
 
 def _vocab(merges: list[tuple[str, ...]]) -> dict[str, int]:

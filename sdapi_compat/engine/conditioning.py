@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from sdapi_compat.engine.asks import Ask
     from sdapi_compat.plan.plan import ModelChoice, TextRules
     from sdapi_compat.prompt.chunks import Vocabulary
+    from sdapi_compat.prompt.embeddings import EmbeddingFinder
     from sdapi_compat.prompt.schedules import ScheduledText, ScheduleSteps
 
 
 class Scheduled(NamedTuple):
-    """One text's encodings (variants, L, d), and when each of them holds."""
+    """One text's encodings (variants, L, d), when each of them holds, and embeddings named in it."""
 
     schedule: Sequence[ScheduledText]
     encodings: Tensor
+    embeddings: tuple[str, ...]
 
     def at(self, call: int) -> Tensor:
         """The encoding (L, d) for model call number `call`, from 0."""
@@ -51,12 +53,19 @@ class Conditioning(NamedTuple):
     negative: list[Scheduled]
     empty: Tensor | None
 
+    @property
+    def embeddings(self) -> list[str]:
+        """Names of the textual inversions in all prompts, in order of use."""
+        texts = [part.text for parts in self.positive for part in parts] + self.negative
+        return list(dict.fromkeys(name for text in texts for name in text.embeddings))
+
 
 class Texts(NamedTuple):
     """What text encoding needs to know of the model and the rules."""
 
     model: ModelChoice
     vocabulary: Vocabulary
+    embeddings: EmbeddingFinder
     rules: TextRules
     steps: ScheduleSteps
 
@@ -90,10 +99,14 @@ def _encode(texts: Texts, text: str) -> Generator[Ask, Any, Scheduled]:
     # All variants of a text go through the encoder together: the original's emphasis takes means over them.
     schedule = schedules.expand(text, texts.steps)
     mode, backtrack = Emphasis.named(texts.rules.emphasis), texts.rules.comma_backtrack
-    variants = [chunk(fragments(variant.text, mode), texts.vocabulary, backtrack) for variant in schedule]
+    variants = [
+        chunk(fragments(variant.text, mode), texts.vocabulary, backtrack, texts.embeddings)
+        for variant in schedule
+    ]
     prompts = equalize(variants, texts.vocabulary)
     encodings = yield EncodeText(texts.model, prompts, texts.rules.clip_skip, mode.value)
-    return Scheduled(schedule, encodings)
+    used = dict.fromkeys(name for prompt in prompts for one in prompt for _, name in one.embeddings)
+    return Scheduled(schedule, encodings, tuple(used))
 
 
 def stacked(encodings: Sequence[Tensor]) -> Tensor:

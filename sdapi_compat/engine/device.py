@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import torch
 
+from sdapi_compat.backend.adapters.apply import AdapterSet
+from sdapi_compat.backend.adapters.wish import AdapterWish
+from sdapi_compat.backend.embedding_vectors import EmbeddingVectors
 from sdapi_compat.backend.policy import DeviceFlags, DevicePolicy
 from sdapi_compat.backend.store import ModelStore
 from sdapi_compat.engine.asks import Decode, Describe, EncodeImage, EncodeText, Predict
+from sdapi_compat.engine.embeddings import KnownEmbeddings
 from sdapi_compat.engine.facts import ModelFacts
 from sdapi_compat.engine.previews import preview_map
 
@@ -24,13 +29,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sdapi_compat.backend.model import DiffusionModel
+    from sdapi_compat.backend.registry_networks import LoraFile
     from sdapi_compat.catalog import Catalog
     from sdapi_compat.engine.asks import Ask
     from sdapi_compat.options.store import OptionsStore
-    from sdapi_compat.plan.plan import ModelChoice
+    from sdapi_compat.plan.plan import AdapterChoice, ModelChoice
+    from sdapi_compat.prompt.chunks import Chunk
     from sdapi_compat.settings import Settings
 
 REMEMBERED_PROMPTS = 64
+UNQUOTED = str.maketrans("", "", ":,")
 
 
 class ModelDevice:
@@ -40,7 +48,10 @@ class ModelDevice:
         self._catalog = catalog
         self._options = options
         self._store = ModelStore(DevicePolicy.choose(_flags(settings)), catalog.hashes)
+        self._vectors = EmbeddingVectors()
         self._prompts: OrderedDict[Hashable, Tensor] = OrderedDict()
+        self._adapted: tuple[DiffusionModel, AdapterSet] | None = None
+        self._known: tuple[Hashable, KnownEmbeddings] | None = None
         self._maps: dict[ModelChoice, NDArray[np.float32]] = {}
 
     def load(self, choice: ModelChoice) -> DiffusionModel:
@@ -89,6 +100,8 @@ class ModelDevice:
     def answer(self, asks: Sequence[Ask]) -> list[Any]:
         """One answer per ask; all asks share a key."""
         model = self.load(asks[0].model)
+        if isinstance(asks[0], Predict | EncodeText):
+            self._adapt(model, asks[0].model)
         if isinstance(asks[0], Predict):
             return self._predict(model, [ask for ask in asks if isinstance(ask, Predict)])
         return [self._one(model, ask) for ask in asks]
@@ -121,23 +134,60 @@ class ModelDevice:
 
     def _encode_text(self, model: DiffusionModel, ask: EncodeText) -> Tensor:
         """Encodings are kept by model and tokens, so that a repeated prompt costs nothing."""
-        texts = tuple(tuple((*chunk.tokens, *chunk.weights) for chunk in prompt) for prompt in ask.prompts)
-        key = (model.info.path, model.info.version, texts, ask.clip_skip, ask.emphasis)
+        names = {name for prompt in ask.prompts for chunk in prompt for _, name in chunk.embeddings}
+        found_files = (self._catalog.embeddings.find(name) for name in sorted(names))
+        files = tuple(file for file in found_files if file is not None)
+        inserted = tuple((file.path, file.version) for file in files)
+        places = tuple(tuple(chunk.embeddings) for prompt in ask.prompts for chunk in prompt)
+        rules = (ask.clip_skip, ask.emphasis, ask.model.adapters)
+        key = (model.info.path, model.info.version, _texts(ask.prompts), places, inserted, rules)
         found = self._prompts.pop(key, None)
         if found is None:
-            found = model.encode_chunks(ask.prompts, ask.clip_skip, ask.emphasis)
+            vectors = self._vectors.obtain(files)
+            found = model.encode_chunks(ask.prompts, ask.clip_skip, ask.emphasis, vectors)
         self._prompts[key] = found
         while len(self._prompts) > REMEMBERED_PROMPTS:
             self._prompts.popitem(last=False)
         return found
 
+    def _adapters(self, choice: ModelChoice) -> list[tuple[AdapterChoice, LoraFile]]:
+        """The adapters that exist. A1111 1.10.1 behaviour: names nobody knows are ignored."""
+        found = [(one, self._catalog.loras.find(one.name)) for one in choice.adapters]
+        return [(one, file) for one, file in found if file is not None]
+
+    def _adapt(self, model: DiffusionModel, choice: ModelChoice) -> None:
+        """Bring the model's weights to exactly what `choice` says; no work when they are there already."""
+        if self._adapted is None or self._adapted[0] is not model:
+            self._adapted = (model, AdapterSet(model))
+        wishes = [
+            AdapterWish(file, one.text_encoder, one.unet, one.rank) for one, file in self._adapters(choice)
+        ]
+        self._adapted[1].apply(wishes)
+
+    def _adapter_hashes(self, choice: ModelChoice) -> str:
+        names = {one.name: file for one, file in self._adapters(choice)}
+        hashes = ((name, file.shorthash(self._catalog.hashes)) for name, file in names.items())
+        return ", ".join(f"{name.translate(UNQUOTED)}: {found}" for name, found in hashes if found)
+
+    def _embeddings(self, model: DiffusionModel) -> KnownEmbeddings:
+        """The textual inversions on disk that fit the model's text vectors."""
+        registry = self._catalog.embeddings
+        key = (registry, model.info.path)
+        if self._known is None or self._known[0] != key:
+            files = registry.split(model.text.width).loaded
+            known = KnownEmbeddings(files, model.vocabulary, self._catalog.hashes)
+            self._known = (key, known)
+        return self._known[1]
+
     def _describe(self, model: DiffusionModel, choice: ModelChoice) -> ModelFacts:
-        if choice not in self._maps:
-            self._maps[choice] = preview_map(model)
+        unadapted = msgspec.structs.replace(choice, adapters=())
+        if unadapted not in self._maps:
+            self._maps[unadapted] = preview_map(model)
         vae_hash = None
         if model.vae is not None and self._catalog.hashes is not None:
             vae_hash = self._catalog.hashes.obtain(model.vae.path)[:10]
         return ModelFacts(
+            model=choice,
             name=model.info.name_for_extra,
             hash=model.info.shorthash,
             vae_name=model.vae_name,
@@ -147,8 +197,14 @@ class ModelDevice:
             device=model.device,
             schedule=model.noise_schedule,
             vocabulary=model.vocabulary,
-            to_rgb=self._maps[choice],
+            embeddings=self._embeddings(model),
+            adapter_hashes=self._adapter_hashes(choice),
+            to_rgb=self._maps[unadapted],
         )
+
+
+def _texts(prompts: Sequence[Sequence[Chunk]]) -> Hashable:
+    return tuple(tuple((*chunk.tokens, *chunk.weights) for chunk in prompt) for prompt in prompts)
 
 
 def _encode_image(model: DiffusionModel, ask: EncodeImage) -> Tensor:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from sdapi_compat.engine.embeddings import KnownEmbeddings
+    from sdapi_compat.plan.plan import ModelChoice
     from sdapi_compat.prompt.chunks import Vocabulary
     from sdapi_compat.sampling.noise_schedule import NoiseSchedule
 
@@ -16,10 +18,13 @@ if TYPE_CHECKING:
 class ModelFacts(NamedTuple):
     """The answer to `Describe`. Names and hashes are as the infotext shows them.
 
+    `adapter_hashes`: "name: hash, ..." of the adapters that were found, "" for none.
+
     `conditioning`: "text", "inpaint" (9 input channels) or "edit" (8). `to_rgb`: float32 (C + 1, 3), the
     linear map from a latent cell and 1 to RGB in [0, 1], for previews.
     """
 
+    model: ModelChoice
     name: str
     hash: str | None
     vae_name: str | None
@@ -29,4 +34,6 @@ class ModelFacts(NamedTuple):
     device: torch.device
     schedule: NoiseSchedule
     vocabulary: Vocabulary
+    embeddings: KnownEmbeddings
+    adapter_hashes: str
     to_rgb: NDArray[np.float32]

@@ -55,7 +55,7 @@ class Generation:
         self._job = job
         self._reporter = Reporter(plan, facts, job.progress.timestamp)
         self._writer = finishing.Writer(plan, facts, job.progress.timestamp)
-        self._runner = PassRunner(plan, job, facts, hooks, self._reporter.added)
+        self._runner = PassRunner(plan, job, hooks, self._reporter.added)
         self._pictures: list[Picture] = []
         self._infotexts: list[str] = []
 

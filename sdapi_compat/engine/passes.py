@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 
 from sdapi_compat.engine.asks import Decode, Describe
 from sdapi_compat.engine.conditioning import Texts, encode_prompts
 from sdapi_compat.engine.guided import Guide
+from sdapi_compat.engine.networks import adapters_of
 from sdapi_compat.engine.outputs import Caller
 from sdapi_compat.engine.pictures import PictureEncoder
 from sdapi_compat.imaging import pixels
@@ -58,13 +60,14 @@ class Batch(NamedTuple):
 class Pass(NamedTuple):
     """One run of a sampler: with which model, prompts and rules, from which latents (None: from noise)."""
 
-    model: ModelChoice
     facts: ModelFacts
     prompts: Prompts
     sampler: SamplerRules
     steps: ScheduleSteps
     cells: tuple[int, int]
     source: Prepared
+    noise_multiplier: float = 1.0
+    extra_noise: float = 0.0
 
 
 class PassRunner:
@@ -74,33 +77,33 @@ class PassRunner:
         self,
         plan: Plan,
         job: Job,
-        facts: ModelFacts,
         hooks: Sequence[Callable[[Tensor, float], Tensor]],
         notes: dict[str, Any],
     ) -> None:
         self._plan = plan
         self._job = job
-        self._facts = facts
         self._hooks = hooks
         self._notes = notes
 
     def run(self, batch: Batch) -> Generator[Ask, Any, Tensor]:
         """Latents (B, C, h, w) of a batch, ready to be decoded."""
         plan = self._plan
-        encoder = PictureEncoder(plan.model, plan, self._facts)
+        facts = yield from self._describe(plan.model, batch.prompts(plan.prompts))
+        encoder = PictureEncoder(facts.model, plan, facts)
         cells = (plan.height // LATENT_CELL, plan.width // LATENT_CELL)
         if plan.source is None:
             source = yield from encoder.nothing(batch.seeds, cells)
         else:
             source = yield from encoder.source(plan.source, batch.seeds)
         first = Pass(
-            model=plan.model,
-            facts=self._facts,
+            facts=facts,
             prompts=batch.prompts(plan.prompts),
             sampler=plan.sampler,
             steps=ScheduleSteps(_calls(plan.sampler, plan.report.steps), old=plan.text.old_scheduling),
             cells=cells,
             source=source,
+            noise_multiplier=1.0 if plan.source is None else plan.source.noise_multiplier,
+            extra_noise=0.0 if plan.source is None else plan.source.extra_noise,
         )
         latents = yield from self._sample(batch, first)
         if plan.source is not None and source.blend is not None:
@@ -110,13 +113,31 @@ class PassRunner:
             latents = yield from self._second(batch, plan.hires, latents)
         return latents
 
+    def _describe(self, model: ModelChoice, prompts: Prompts) -> Generator[Ask, Any, ModelFacts]:
+        """The model with the adapters that the first prompt of the batch asks for.
+
+        A1111 1.10.1 behaviour: the tags of the other prompts are taken out without effect.
+        """
+        adapters = adapters_of(prompts.positive[0], self._plan.networks)
+        facts: ModelFacts = yield Describe(msgspec.structs.replace(model, adapters=adapters))
+        if facts.adapter_hashes and self._plan.networks.hashes:
+            self._notes.setdefault("Lora hashes", facts.adapter_hashes)
+        return facts
+
     def _second(self, batch: Batch, hires: Hires, latents: Tensor) -> Generator[Ask, Any, Tensor]:
         """The hires pass over the first pass's latents."""
         plan = self._plan
-        facts: ModelFacts = yield Describe(hires.model)
-        enlarged = yield from self._enlarged(batch, hires, latents)
-        encoder = PictureEncoder(hires.model, plan, facts)
-        cells = (enlarged.shape[2], enlarged.shape[3])
+        # Decoded before the second checkpoint is described, so that each is loaded once.
+        enlarged = yield from self._enlarged_pictures(hires, latents)
+        facts = yield from self._describe(hires.model, batch.prompts(hires.prompts))
+        encoder = PictureEncoder(facts.model, plan, facts)
+        if enlarged is None:
+            larger = _interpolated(latents, hires)
+        else:
+            larger = yield from encoder.encode(enlarged, batch.seeds)
+        rows, columns = hires.target.window(larger.shape[2], larger.shape[3])
+        clean = larger[:, :, rows, columns]
+        cells = (clean.shape[2], clean.shape[3])
         blank = yield from encoder.nothing(batch.seeds, cells)
         steps = ScheduleSteps(
             _calls(hires.sampler, hires.steps),
@@ -124,48 +145,49 @@ class PassRunner:
             plan.text.old_scheduling,
         )
         second = Pass(
-            model=hires.model,
             facts=facts,
             prompts=batch.prompts(hires.prompts),
             sampler=hires.sampler,
             steps=steps,
             cells=cells,
-            source=blank._replace(clean=enlarged),
+            source=blank._replace(clean=clean),
+            extra_noise=hires.extra_noise,
         )
         result = yield from self._sample(batch, second)
         return result
 
-    def _enlarged(self, batch: Batch, hires: Hires, latents: Tensor) -> Generator[Ask, Any, Tensor]:
-        """The latents at the second pass's size: interpolated, or decoded, enlarged and encoded again."""
-        target, mode = hires.target, LATENT_MODES.get(hires.upscaler)
-        if mode is not None:
-            cells = (target.height // LATENT_CELL, target.width // LATENT_CELL)
-            larger = torch.nn.functional.interpolate(
-                latents, size=cells, mode=mode.mode, antialias=mode.antialias
-            )
-        else:
-            decoded = yield Decode(self._plan.model, latents, self._plan.tiling)
-            upscaler = UpscalerList().require(hires.upscaler)
-            images = [
-                resize(STRETCH, image, target.width, target.height, upscaler)
-                for image in pixels.to_images(np.asarray(decoded.cpu()))
-            ]
-            encoder = PictureEncoder(hires.model, self._plan, self._facts)
-            arrays = torch.from_numpy(np.stack([pixels.to_array(image) for image in images]))
-            larger = yield from encoder.encode(arrays, batch.seeds)
-        rows, columns = target.window(larger.shape[2], larger.shape[3])
-        return larger[:, :, rows, columns]
+    def _enlarged_pictures(self, hires: Hires, latents: Tensor) -> Generator[Ask, Any, Tensor | None]:
+        """For pixel upscalers: the first pass decoded and enlarged, (B, 3, H, W) in [-1, 1]; else None."""
+        if hires.upscaler in LATENT_MODES:
+            return None
+        decoded = yield Decode(self._plan.model, latents, self._plan.tiling)
+        upscaler, target = UpscalerList().require(hires.upscaler), hires.target
+        images = [
+            resize(STRETCH, image, target.width, target.height, upscaler)
+            for image in pixels.to_images(np.asarray(decoded.cpu()))
+        ]
+        return torch.from_numpy(np.stack([pixels.to_array(image) for image in images]))
 
     def _sample(self, batch: Batch, one: Pass) -> Generator[Ask, Any, Tensor]:
         plan, rules = self._plan, one.sampler
-        texts = Texts(one.model, one.facts.vocabulary, plan.text, one.steps)
+        texts = Texts(one.facts.model, one.facts.vocabulary, one.facts.embeddings, plan.text, one.steps)
         conditioning = yield from encode_prompts(texts, one.prompts.positive, one.prompts.negative)
+        if conditioning.embeddings and plan.report.embedding_hashes:
+            self._notes["TI hashes"] = one.facts.embeddings.hashes(conditioning.embeddings) or None
         schedule = bent(one.facts.schedule, plan.schedule)
         noise = ImageNoise((one.facts.latent_channels, *one.cells), self._seeds(batch), one.facts.device)
         levels = sigma_plan(rules.recipe, schedule)
         self._notes.update(levels.infotext)
-        run = SamplerRun(rules=rules, plan=levels, schedule=schedule, noise=noise, clean=one.source.clean)
-        caller = Caller(one.model, conditioning, plan.text, one.source.extra, plan.tiling)
+        run = SamplerRun(
+            rules=rules,
+            plan=levels,
+            schedule=schedule,
+            noise=noise,
+            clean=one.source.clean,
+            noise_multiplier=one.noise_multiplier,
+            extra_noise=one.extra_noise,
+        )
+        caller = Caller(one.facts.model, conditioning, plan.text, one.source.extra, plan.tiling)
         spec = SAMPLER_BY_NAME[rules.recipe.sampler]
         self._job.progress.begin_pass(run.steps)
         guide = Guide(
@@ -209,6 +231,13 @@ class PassRunner:
                 progress.show(np.asarray(chosen.float().cpu()), facts.to_rgb)
 
         return watch
+
+
+def _interpolated(latents: Tensor, hires: Hires) -> Tensor:
+    """The latents at the second pass's size, by one of the latent upscale modes."""
+    mode, target = LATENT_MODES[hires.upscaler], hires.target
+    cells = (target.height // LATENT_CELL, target.width // LATENT_CELL)
+    return torch.nn.functional.interpolate(latents, size=cells, mode=mode.mode, antialias=mode.antialias)
 
 
 def bent(schedule: NoiseSchedule, rules: ScheduleRules) -> NoiseSchedule:

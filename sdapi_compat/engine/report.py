@@ -91,7 +91,7 @@ class Reporter:
             "seed_resize_from_h": report.seed_resize[1],
             "denoising_strength": report.denoising_strength,
             "extra_generation_params": {
-                key: None if isinstance(value, tuple) else value for key, value in self._extra().items()
+                key: None if isinstance(value, list) else value for key, value in self._extra().items()
             },
             "index_of_first_image": index_of_first_image,
             "infotexts": infotexts,
@@ -104,7 +104,7 @@ class Reporter:
 
 
 def _of_image(value: Any, index: int) -> Any:
-    return value[index] if isinstance(value, tuple) else value
+    return value[index] if isinstance(value, list) else value
 
 
 def _plain(name: str) -> str:

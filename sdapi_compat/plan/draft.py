@@ -5,6 +5,7 @@ Scripts and extensions work on Drafts. A Draft says what was asked; the Plan say
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -12,6 +13,7 @@ from PIL import Image
 
 from sdapi_compat.errors import ApiError, InvalidRequest, Problem
 from sdapi_compat.imaging import wire
+from sdapi_compat.imaging.hires import hires_target
 from sdapi_compat.plan import seeds
 from sdapi_compat.sampling.table import resolve
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from sdapi_compat.schema.txt2img import StableDiffusionProcessingTxt2Img
 
 SMALLEST_SIDE = 8
+# More than anybody asks for on purpose, and little enough that planning stays quick.
+MOST = {"batch_size": 1_000, "n_iter": 10_000, "steps": 10_000}
 
 
 class HiresDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +128,8 @@ def from_txt2img(request: StableDiffusionProcessingTxt2Img, snapshot: Snapshot, 
             [Problem(("body", "denoising_strength"), "field required with enable_hr", "value_error.missing")]
         )
     hires = _hires(request) if request.enable_hr else None
+    if hires is not None:
+        _check_second_pass(hires, (fields["width"], fields["height"]), limits.longest_side)
     return Draft(kind="txt2img", hires=hires, picture=None, **fields)
 
 
@@ -140,6 +146,18 @@ def _hires(request: StableDiffusionProcessingTxt2Img) -> HiresDraft:
         prompt=_or(request.hr_prompt, ""),
         negative_prompt=_or(request.hr_negative_prompt, ""),
     )
+
+
+def _check_second_pass(hires: HiresDraft, size: tuple[int, int], longest_side: int) -> None:
+    """Refuse a size nothing can be sampled at, or that no device holds."""
+    sides = (0, 0)
+    if math.isfinite(hires.scale):
+        target = hires_target(size, hires.scale, hires.resize_x, hires.resize_y)
+        sides = target.width, target.height
+    if not all(SMALLEST_SIDE <= side <= longest_side for side in sides):
+        field = "hr_scale" if hires.resize_x == 0 and hires.resize_y == 0 else "hr_resize_x"
+        message = f"ensure the second pass has {SMALLEST_SIDE} to {longest_side} pixels a side"
+        raise InvalidRequest([Problem(("body", field), message, "value_error")])
 
 
 def from_img2img(request: StableDiffusionProcessingImg2Img, snapshot: Snapshot, limits: Limits) -> Draft:
@@ -217,7 +235,7 @@ def _common(
 def _check(fields: dict[str, Any], longest_side: int) -> None:
     """Refuse sizes and counts the original crashes on or runs out of memory with."""
     lowest = {"width": SMALLEST_SIDE, "height": SMALLEST_SIDE, "batch_size": 1, "n_iter": 1, "steps": 1}
-    highest = {"width": longest_side, "height": longest_side}
+    highest = MOST | {"width": longest_side, "height": longest_side}
     problems = [
         Problem(
             ("body", name),

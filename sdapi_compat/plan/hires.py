@@ -99,8 +99,10 @@ class HiresPlanner:
             self.extra["Hires steps"] = hires.steps
         if hires.upscaler is not None:
             self.extra["Hires upscaler"] = hires.upscaler
+        if (noise := self._snapshot.number("img2img_extra_noise")) > 0:
+            self.extra["Extra noise"] = noise
 
 
-def _differing(prompts: tuple[str, ...], first: tuple[str, ...]) -> tuple[str | None, ...]:
+def _differing(prompts: tuple[str, ...], first: tuple[str, ...]) -> list[str | None]:
     """Per image: the hires prompt where it is another than the image's own."""
-    return tuple(ours if ours != theirs else None for ours, theirs in zip(prompts, first, strict=True))
+    return [ours if ours != theirs else None for ours, theirs in zip(prompts, first, strict=True)]

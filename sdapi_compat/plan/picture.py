@@ -106,6 +106,10 @@ def _extra(
         extra |= _mask_extra(picture, geometry)
     if source.noise_multiplier != 1.0:
         extra["Noise multiplier"] = source.noise_multiplier
+    if source.extra_noise > 0:
+        extra["Extra noise"] = source.extra_noise
+    if source.extra_noise > 0:
+        extra["Extra noise"] = source.extra_noise
     return extra
 
 

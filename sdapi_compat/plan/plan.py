@@ -16,11 +16,24 @@ from sdapi_compat.imaging.wire import Pixels
 from sdapi_compat.sampling.recipe import Churn, SigmaRecipe, UniPCSettings
 
 
+class AdapterChoice(msgspec.Struct, frozen=True):
+    """A LoRA (or relative) by the name a prompt gives it, with its strengths; `rank` None: the full rank."""
+
+    name: str
+    text_encoder: float
+    unet: float
+    rank: int | None
+
+
 class ModelChoice(msgspec.Struct, frozen=True):
-    """Which files make the model: a checkpoint's registry name, a VAE file's name (None: the baked-in)."""
+    """Which files make the model: a checkpoint's registry name, a VAE file's name (None: the baked-in).
+
+    Jobs of equal choices can share a forward pass.
+    """
 
     checkpoint: str
     vae: str | None = None
+    adapters: tuple[AdapterChoice, ...] = ()
 
 
 class TextRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +153,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What infotext and info say beyond what was done.
 
     `steps`, `denoising_strength` and `seed_resize` are as asked. `extra` keeps the original's
-    insertion order; a tuple in it has one value per image.
+    insertion order; a list in it has one value per image.
     """
 
     steps: int
@@ -150,6 +163,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     model_hash: bool
     vae_name: bool
     vae_hash: bool
+    embedding_hashes: bool
     version: str | None
     embed: bool
     styles: tuple[str, ...]
@@ -165,6 +179,15 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
     every: int
     content: str
+
+
+class NetworkRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of `<lora:...>` tags. `always`: a LoRA to add to every prompt, "None" for none."""
+
+    enabled: bool
+    always: str
+    always_strength: float
+    hashes: bool
 
 
 class ScheduleRules(msgspec.Struct, frozen=True):
@@ -193,6 +216,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     tiling: bool
     mask_weight: float
     schedule: ScheduleRules
+    networks: NetworkRules
     text: TextRules
     noise: NoiseRules
     guidance: GuidanceRules

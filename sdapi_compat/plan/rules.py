@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from sdapi_compat.imaging.files import JpegCopy, sample_pattern
 from sdapi_compat.plan.plan import (
     GuidanceRules,
+    NetworkRules,
     NoiseRules,
     Preview,
     SamplerRules,
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from sdapi_compat.options.snapshot import Snapshot
     from sdapi_compat.plan.draft import Draft
     from sdapi_compat.plan.world import World
+    from sdapi_compat.sampling.recipe import Churn
 
 ZERO_SNR = "Zero Terminal SNR"
 
@@ -96,7 +102,7 @@ def sampler_rules(
         recipe=recipe,
         t_enc=t_enc,
         eta=settings.eta,
-        churn=settings.churn,
+        churn=_finite(settings.churn),
         unipc=UniPCSettings(
             variant=snapshot.text("uni_pc_variant"),
             skip_type=snapshot.text("uni_pc_skip_type"),
@@ -107,6 +113,13 @@ def sampler_rules(
         batch_determinism=not snapshot.flag("no_dpmpp_sde_batch_determinism"),
     )
     return rules, dict(settings.infotext)
+
+
+def _finite(churn: Churn) -> Churn:
+    """JSON has no infinity, and a plan must survive it; no noise level reaches the largest float."""
+    if not math.isinf(churn.s_tmax):
+        return churn
+    return msgspec.structs.replace(churn, s_tmax=sys.float_info.max)
 
 
 def partial_steps(steps: int, denoise: float, *, fixed: bool) -> Img2ImgSteps:
@@ -138,6 +151,16 @@ def schedule_rules(snapshot: Snapshot) -> ScheduleRules:
         downcast=snapshot.flag("use_downcasted_alpha_bar"),
         zero_terminal_snr=snapshot.text("sd_noise_schedule") == ZERO_SNR,
         quantize=snapshot.flag("enable_quantization"),
+    )
+
+
+def network_rules(draft: Draft, snapshot: Snapshot) -> NetworkRules:
+    """What becomes of extra-network tags in prompts."""
+    return NetworkRules(
+        enabled=not draft.disable_extra_networks,
+        always=snapshot.text("sd_lora"),
+        always_strength=snapshot.number("extra_networks_default_multiplier"),
+        hashes=snapshot.flag("lora_add_hashes_to_infotext"),
     )
 
 

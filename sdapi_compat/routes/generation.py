@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 IGNORED_FIELDS = "X-Sdapi-Ignored-Fields"
 TASK_ID = "X-Sdapi-Task-Id"
+LONGEST_HEADER = 256
 NOVELAI_SAMPLERS = {alias: spec.name for spec in SAMPLERS for alias in spec.aliases}
 
 
@@ -55,10 +56,17 @@ async def _generate(
     if admitted.request.send_images:
         sent = await asyncio.to_thread(_encode, outcome, admitted.spec)
     info = msgspec.json.encode(outcome.info).decode()
-    headers = {TASK_ID: admitted.job.id.encode("ascii", "replace").decode()}
+    headers = {TASK_ID: header_text(admitted.job.id)}
     if decoded.ignored:
         headers[IGNORED_FIELDS] = ", ".join(decoded.ignored)
     return json_reply(shape(sent, echo(admitted.request), info), headers=headers)
+
+
+def header_text(text: str) -> str:
+    """`text` as an HTTP header can carry it: printable ASCII, of bounded length."""
+    return "".join(
+        character if " " <= character <= "~" else "?" for character in text[:LONGEST_HEADER]
+    ).strip()
 
 
 def _encode(outcome: Outcome, spec: ImageSpec) -> list[str]:

@@ -17,18 +17,17 @@ from sdapi_compat import __version__
 from sdapi_compat.plan.build import SPOKEN_VERSION
 from sdapi_compat.routes.reply import json_reply
 from sdapi_compat.routes.state import services
-from sdapi_compat.schema.server import AppId, LoginReply, StartupProfile, TokenReply
+from sdapi_compat.schema.coerce import decode
+from sdapi_compat.schema.server import AppId, LoginForm, LoginReply, StartupProfile, TokenReply
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+# Never COMMANDLINE_ARGS or addresses of package indexes: they may hold passwords.
 SHOWN_ENVIRONMENT = (
-    "COMMANDLINE_ARGS",
     "CUDA_VISIBLE_DEVICES",
     "OMP_NUM_THREADS",
-    "TORCH_COMMAND",
-    "TORCH_INDEX_URL",
-    "XFORMERS_PACKAGE",
+    "PYTORCH_CUDA_ALLOC_CONF",
 )
 
 
@@ -70,11 +69,10 @@ async def login(request: Request) -> Response:
     users = services(request).settings.users
     if not users:
         return RedirectResponse("/", 302)
-    form = await request.form()
-    name, password = str(form.get("username", "")), str(form.get("password", ""))
+    form = decode(LoginForm, await request.body(), request.headers.get("content-type")).value
     matches = [
-        secrets.compare_digest(name.encode(), user.name.encode())
-        & secrets.compare_digest(password.encode(), user.password.encode())
+        secrets.compare_digest(form.username.encode(), user.name.encode())
+        & secrets.compare_digest(form.password.encode(), user.password.encode())
         for user in users
     ]
     if any(matches):

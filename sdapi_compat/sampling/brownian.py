@@ -47,12 +47,13 @@ class BrownianTree:
         self._normal = normal
         self._start, self._end = round(sigma_min, _DIGITS), round(sigma_max, _DIGITS)
         total = self._noise(()) * math.sqrt(sigma_max - sigma_min)
-        self._root = _Node(self._start, self._end, torch.zeros_like(total), total, 0, 0)
+        # The intervals that lead to the last time looked up, outermost first: the next time is near it.
+        self._path = [_Node(self._start, self._end, torch.zeros_like(total), total, 0, 0)]
         self._points: dict[float, Tensor] = {}
 
     def __call__(self, sigma: float, sigma_next: float, /) -> Tensor:
         if sigma == sigma_next:
-            return torch.zeros_like(self._root.at_end)
+            return torch.zeros_like(self._path[0].at_end)
         return (self._at(sigma_next) - self._at(sigma)) / math.sqrt(abs(sigma_next - sigma))
 
     def _at(self, sigma: float) -> Tensor:
@@ -68,18 +69,22 @@ class BrownianTree:
 
     def _descend(self, time: float) -> Tensor:
         """Halve intervals, filling in the Brownian bridge, until one ends at `time`."""
-        node = self._root
-        while time not in (node.start, node.end):
-            middle = round(0.5 * (node.end + node.start), _DIGITS)
-            left, right = middle - node.start, node.end - middle
-            whole = node.end - node.start
-            bridge = self._noise((node.key, node.depth)) * math.sqrt(left * right / whole)
-            at_middle = node.at_start + (node.at_end - node.at_start) * (left / whole) + bridge
-            if time <= middle:
-                node = _Node(node.start, middle, node.at_start, at_middle, 2 * node.key, node.depth + 1)
-            else:
-                node = _Node(middle, node.end, at_middle, node.at_end, 2 * node.key + 1, node.depth + 1)
+        while not self._path[-1].start <= time <= self._path[-1].end:
+            self._path.pop()
+        while time not in (self._path[-1].start, self._path[-1].end):
+            self._path.append(self._half(self._path[-1], time))
+        node = self._path[-1]
         return node.at_start if time == node.start else node.at_end
+
+    def _half(self, node: _Node, time: float) -> _Node:
+        """The half of an interval that `time` lies in."""
+        start, end, at_start, at_end, key, depth = node
+        middle = round(0.5 * (end + start), _DIGITS)
+        bridge = self._noise((key, depth)) * math.sqrt((middle - start) * (end - middle) / (end - start))
+        at_middle = at_start + (at_end - at_start) * ((middle - start) / (end - start)) + bridge
+        if time <= middle:
+            return _Node(start, middle, at_start, at_middle, 2 * key, depth + 1)
+        return _Node(middle, end, at_middle, at_end, 2 * key + 1, depth + 1)
 
     def _noise(self, spawn_key: tuple[int, ...]) -> Tensor:
         """Unit noise of every motion at one node of the tree."""

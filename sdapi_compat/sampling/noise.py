@@ -25,7 +25,7 @@ class NoiseSeeds(msgspec.Struct, frozen=True, kw_only=True):
     """What decides the noise of a batch. Torch plays no part in it.
 
     seeds: one per image. subseeds: variations, mixed in by `subseed_strength` (0: not at all).
-    resize_from: (height, width) in pixels of the picture whose noise is pasted into this one, or None; both
+    resize_from: (width, height) in pixels of the picture whose noise is pasted into this one, or None; both
     must be positive to count. source: option randn_source. ensd: option eta_noise_seed_delta.
     """
 
@@ -96,7 +96,7 @@ class ImageNoise:
         return noise if shape == self.shape else paste_centred(own(self.shape), noise)
 
     def _drawn_shape(self) -> Shape:
-        height, width = self.seeds.resize_from or (0, 0)
+        width, height = self.seeds.resize_from or (0, 0)
         return self.shape if height <= 0 or width <= 0 else (self.shape[0], height // 8, width // 8)
 
 

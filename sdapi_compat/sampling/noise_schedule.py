@@ -106,9 +106,10 @@ def zero_terminal_snr(alphas_cumprod: Tensor) -> Tensor:
     """abar rescaled so that its last entry is (almost) 0 and its first is kept.
 
     Lin et al. 2024, "Common Diffusion Noise Schedules and Sample Steps are Flawed", Algorithm 1. The last
-    entry is a tiny positive number instead of 0, so that the largest sigma stays finite.
+    entry is a tiny positive number instead of 0, so that the largest sigma stays finite; that number and the
+    sigma need float32, also after `downcast`.
     """
-    root = alphas_cumprod.sqrt()
+    root = alphas_cumprod.float().sqrt()
     first, last = root[0].clone(), root[-1].clone()
     abar: Tensor = ((root - last) * (first / (first - last))) ** 2
     abar[-1] = ZERO_SNR_LAST

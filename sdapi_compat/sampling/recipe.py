@@ -45,7 +45,10 @@ class Churn(msgspec.Struct, frozen=True):
 
 
 class UniPCSettings(msgspec.Struct, frozen=True):
-    """The uni_pc_* options. variant: bh1, bh2, vary_coeff; skip_type: time_uniform, time_quadratic, logSNR."""
+    """The uni_pc_* options.
+
+    variant: bh1, bh2 or vary_coeff. skip_type: time_uniform, time_quadratic or logSNR.
+    """
 
     variant: str = "bh1"
     skip_type: str = "time_uniform"

@@ -171,6 +171,7 @@ COMPATIBILITY = (
         operation_id="login_login_post",
         tag=Tag.COMPATIBILITY,
         summary="Log in with the form fields username and password",
+        request=server.LoginForm,
         response=server.LoginReply,
     ),
     networks("thumb", "fetch_file", "Picture of a card", "filename", FILE),

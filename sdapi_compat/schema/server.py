@@ -85,6 +85,13 @@ class TokenReply(Struct, frozen=True):
     user: Annotated[str | None, Meta(description="Name of the user; null without a login.")] = None
 
 
+class LoginForm(Struct, frozen=True):
+    """Body of POST /login."""
+
+    username: str = ""
+    password: str = ""
+
+
 class LoginReply(Struct, frozen=True):
     """Reply of POST /login."""
 

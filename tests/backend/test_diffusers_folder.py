@@ -67,6 +67,22 @@ def test_half_precision_files_run_in_the_policys_precision(copy: Path) -> None:
     assert {parameter.dtype for parameter in parts.unet.parameters()} == {torch.float32}
 
 
+def test_text_encoders_of_older_savers(copy: Path) -> None:
+    expected = load_folder(copy, POLICY).text.module.state_dict()
+    (weights,) = (copy / "text_encoder").glob("*.safetensors")
+    old = {f"text_model.{name}": tensor for name, tensor in load_file(weights).items()}
+    torch.save(old | {"text_model.embeddings.position_ids": torch.arange(77)[None]}, copy / "old.bin")
+    half = {name: tensor.half() for name, tensor in old.items()}
+    save_file(half, str(weights.with_name("model.fp16.safetensors")))
+    both = load_folder(copy, POLICY).text.module.state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in both.items())
+    for path in (copy / "text_encoder").glob("*.safetensors"):
+        path.unlink()
+    (copy / "old.bin").rename(copy / "text_encoder" / "pytorch_model.bin")
+    pickled = load_folder(copy, POLICY).text.module.state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in pickled.items())
+
+
 def test_v_prediction(copy: Path) -> None:
     path = copy / "scheduler" / "scheduler_config.json"
     _edit(path, lambda config: config.update(prediction_type="v_prediction"))

@@ -71,6 +71,13 @@ def test_nans_switch_the_vae_to_float32_for_good(codec: LatentCodec) -> None:
     assert half.dtype == torch.float32
 
 
+def test_the_switch_leaves_weights_that_can_be_changed(codec: LatentCodec) -> None:
+    half = _overflowing(codec, torch.float16)
+    with torch.inference_mode():
+        half.decode(torch.ones(1, 4, 2, 2) * 10)
+    half.module.post_quant_conv.weight.zero_()
+
+
 def test_nans_switch_the_vae_to_bfloat16_when_asked(codec: LatentCodec) -> None:
     half = _overflowing(codec, torch.float16)
     image = half.decode(torch.ones(1, 4, 2, 2) * 10, NanPolicy(to_bfloat16=True))

@@ -40,12 +40,23 @@ def test_a_separate_vae_stands_in_for_a_missing_one(
 ) -> None:
     pruned = {name: value for name, value in ldm_tensors().items() if not name.startswith("first_stage_")}
     path = write_ldm(tmp_path / "m.safetensors", pruned)
-    with pytest.raises(Fault, match=r"Cannot load m\.safetensors: it holds no VAE"):
+    with pytest.raises(Fault, match=r"m\.safetensors holds no VAE; choose one"):
         load_checkpoint(_info(path), None, POLICY)
     save_file(vae_tensors(1), str(tmp_path / "v.safetensors"))
     model = load_checkpoint(_info(path), VaeFile("v.safetensors", tmp_path / "v.safetensors"), POLICY)
     assert model.vae_name == "v.safetensors"
     assert model.decode(torch.zeros(1, 4, 2, 2)).shape == (1, 3, 16, 16)
+    with pytest.raises(Fault, match="holds no VAE"):
+        model.use_codec(None, None)
+    assert model.vae_name == "v.safetensors"
+
+
+def test_weights_loaded_in_inference_mode_can_be_changed_outside(ldm_folder: Path) -> None:
+    with torch.inference_mode():
+        model = load_checkpoint(_info(ldm_folder / "tiny.safetensors"), None, POLICY)
+    model.unet.conv_in.weight.add_(1.0)
+    model.text.module.final_layer_norm.weight.mul_(2.0)
+    model.codec.module.post_quant_conv.weight.zero_()
 
 
 @pytest.mark.parametrize("damage", ["truncated", "html", "empty", "yaml", "gone"])

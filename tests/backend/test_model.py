@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +14,6 @@ from sdapi_compat.backend.model import DiffusionModel
 from sdapi_compat.backend.policy import DeviceFlags, DevicePolicy
 from sdapi_compat.backend.registry import CheckpointPlaces, CheckpointRegistry
 from sdapi_compat.backend.registry_vae import VaeFile
-from sdapi_compat.errors import Fault
 
 POLICY = DevicePolicy.choose(DeviceFlags(use_cpu=("all",)))
 
@@ -172,6 +170,28 @@ def test_tiling_wraps_around_and_is_undone(model: DiffusionModel) -> None:
     assert torch.equal(model.decode(latents), plain)
 
 
+def test_tiling_survives_a_switch_of_the_vae(
+    model: DiffusionModel, tmp_path: Path, vae_tensors: Callable[[int], dict[str, Any]]
+) -> None:
+    from safetensors.torch import save_file
+
+    save_file(vae_tensors(7), str(tmp_path / "v.safetensors"))
+    file = VaeFile("v.safetensors", tmp_path / "v.safetensors")
+    latents = torch.randn(1, 4, 4, 4)
+    plain = model.decode(latents)
+    model.set_tiling(True)
+    wrapped = model.decode(latents)
+    model.use_codec(file, load_vae(file, model.vae_config, POLICY))
+    separate = model.decode(latents)
+    assert torch.allclose(model.decode(latents.roll(2, dims=3)), separate.roll(16, dims=3), atol=1e-3)
+    model.set_tiling(False)
+    model.use_codec(None, None)
+    assert torch.equal(model.decode(latents), plain)
+    model.set_tiling(True)
+    assert torch.equal(model.decode(latents), wrapped)
+    model.set_tiling(False)
+
+
 def test_separate_vae_and_back(
     model: DiffusionModel, tmp_path: Path, vae_tensors: Callable[[int], dict[str, Any]]
 ) -> None:
@@ -191,13 +211,9 @@ def test_separate_vae_and_back(
     assert torch.equal(model.decode(latents), before)
 
 
-def test_weights_move_and_stay(model: DiffusionModel) -> None:
-    model.to(torch.device("cpu"))
-    assert {parameter.device.type for parameter in model.unet.parameters()} == {"cpu"}
-
-
-def test_a_model_without_vae_says_so(model: DiffusionModel) -> None:
-    bare = copy.copy(model)
-    bare._codec = None
-    with pytest.raises(Fault, match="sd_vae"):
-        bare.decode(torch.zeros(1, 4, 2, 2))
+def test_a_model_leaves_and_comes_back(model: DiffusionModel) -> None:
+    latents = torch.randn(1, 4, 2, 2)
+    before = model.decode(latents)
+    model.leave()
+    model.come_back()
+    assert torch.equal(model.decode(latents), before)

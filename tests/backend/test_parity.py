@@ -16,11 +16,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sdapi_compat.backend.embedding_vectors import EmbeddingVectors
 from sdapi_compat.backend.loading import load_checkpoint
 from sdapi_compat.backend.model import DiffusionModel
 from sdapi_compat.backend.policy import DeviceFlags, DevicePolicy
 from sdapi_compat.backend.registry import CheckpointPlaces, CheckpointRegistry
+from sdapi_compat.backend.registry_embeddings import EmbeddingFile, EmbeddingRegistry
 from sdapi_compat.prompt.chunks import chunk
+from sdapi_compat.prompt.embeddings import EmbeddingIndex, EmbeddingName
 from sdapi_compat.prompt.emphasis import Emphasis, fragments
 
 LARGEST_DIFFERENCE = 1
@@ -28,7 +31,8 @@ TEXT_TO_IMAGE = {
     "007": "Euler", "049": "(a:1.3)", "050": "brackets", "052": "BREAK", "057": "three chunks",
     "058": "chunks of different number", "060": "empty", "061": "emoji", "062": "whitespace",
     "064": "emphasis None", "065": "emphasis Ignore", "066": "emphasis No norm", "084": "128x64",
-    "102": "another checkpoint", "104": "inpainting checkpoint",
+    "082": "tiling", "102": "another checkpoint", "104": "inpainting checkpoint",
+    "109": "embedding", "110": "weighted embeddings",
 }  # fmt: skip
 
 
@@ -47,11 +51,24 @@ def model_named(golden: Path) -> Callable[[str], DiffusionModel]:
     return load
 
 
-def _conditioning(model: DiffusionModel, request: dict[str, Any]) -> list[Tensor]:
+@pytest.fixture(scope="module")
+def embeddings(golden: Path) -> list[EmbeddingFile]:
+    return list(EmbeddingRegistry.scan(golden / "models" / "embeddings"))
+
+
+def _conditioning(
+    model: DiffusionModel, request: dict[str, Any], embeddings: list[EmbeddingFile]
+) -> list[Tensor]:
+    names = [
+        EmbeddingName(file.name, model.vocabulary.tokenize([file.name])[0], file.vectors)
+        for file in embeddings
+    ]
+    vectors = EmbeddingVectors().obtain(embeddings)
     emphasis = request["override_settings"].get("emphasis", "Original")
     texts = request.get("prompt", ""), request.get("negative_prompt", "")
     parsed = [fragments(text, Emphasis.named(emphasis)) for text in texts]
-    return [model.encode_chunks([chunk(text, model.vocabulary, 20)], 1, emphasis) for text in parsed]
+    chunked = [chunk(text, model.vocabulary, 20, EmbeddingIndex(names)) for text in parsed]
+    return [model.encode_chunks([chunks], 1, emphasis, vectors) for chunks in chunked]
 
 
 def _noise(request: dict[str, Any]) -> Callable[..., Tensor]:
@@ -71,10 +88,16 @@ def _difference(pictures: Tensor, path: Path) -> int:
 
 
 @pytest.mark.parametrize("number", TEXT_TO_IMAGE, ids=lambda number: f"{number} {TEXT_TO_IMAGE[number]}")
-def test_txt2img(golden: Path, model_named: Callable[[str], DiffusionModel], number: str) -> None:
+def test_txt2img(
+    golden: Path,
+    model_named: Callable[[str], DiffusionModel],
+    embeddings: list[EmbeddingFile],
+    number: str,
+) -> None:
     request = json.loads((golden / f"{number}.json").read_text())["request"]
     model = model_named(request["override_settings"].get("sd_model_checkpoint", "tinysd"))
-    cond, uncond = _conditioning(model, request)
+    model.set_tiling(request.get("tiling", False))
+    cond, uncond = _conditioning(model, request, embeddings)
     height, width = request["height"] // 8, request["width"] // 8
     extra = None
     if model.conditioning == "inpaint":
@@ -94,7 +117,7 @@ def test_txt2img(golden: Path, model_named: Callable[[str], DiffusionModel], num
 def test_edit_checkpoint(golden: Path, model_named: Callable[[str], DiffusionModel]) -> None:
     request = json.loads((golden / "174.json").read_text())["request"]
     model = model_named("tinysd-ip2p")
-    cond, uncond = _conditioning(model, request)
+    cond, uncond = _conditioning(model, request, [])
     picture = Image.open(io.BytesIO(base64.b64decode(request["init_images"][0]))).convert("RGB")
     image = torch.from_numpy(np.asarray(picture).astype(np.float32) / 255 * 2 - 1).permute(2, 0, 1)[None]
     source = model.encode_mode(image)

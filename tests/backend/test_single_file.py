@@ -144,7 +144,7 @@ def test_separate_vae(tmp_path: Path, ldm_folder: Path, vae_tensors: Make, prefi
     tensors = {prefix + name: value for name, value in vae_tensors(5).items()}
     tensors |= {"loss.logvar": torch.zeros(1), "model_ema.decay": torch.zeros(1)}
     torch.save({"state_dict": tensors}, tmp_path / "v.vae.pt")
-    codec = load_vae_file(tmp_path / "v.vae.pt", config, torch.float32)
+    codec = load_vae_file(tmp_path / "v.vae.pt", config, POLICY)
     assert codec.scaling_factor == 0.25
     assert torch.equal(
         codec.module.state_dict()["decoder.conv_in.weight"], tensors[prefix + "decoder.conv_in.weight"]
@@ -156,4 +156,4 @@ def test_a_vae_of_another_shape_is_refused(tmp_path: Path, ldm_folder: Path, vae
     tensors = vae_tensors(5) | {"decoder.conv_in.weight": torch.zeros(32, 16, 3, 3)}
     save_file(tensors, str(tmp_path / "v.safetensors"))
     with pytest.raises(BadWeightFile, match=r"decoder\.conv_in\.weight \[32, 16, 3, 3\] for"):
-        load_vae_file(tmp_path / "v.safetensors", config, torch.float32)
+        load_vae_file(tmp_path / "v.safetensors", config, POLICY)

@@ -72,7 +72,7 @@ def test_clip_skip_beyond_the_layers(encoder: TextEncoder) -> None:
 
 
 def test_clip_skip_without_effect(encoder: TextEncoder) -> None:
-    fixed = TextEncoder(encoder.module, encoder.vocabulary, clip_skip_applies=False)
+    fixed = TextEncoder(encoder.module, encoder.vocabulary, torch.device("cpu"), clip_skip_applies=False)
     chunk = _chunk(320)
     assert torch.equal(fixed.encode([[chunk]], 3, "None"), encoder.encode([[chunk]], 1, "None"))
 

@@ -1,0 +1,1 @@
+"""What launch.py does before packages are installed; standard library only."""

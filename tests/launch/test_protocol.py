@@ -1,0 +1,32 @@
+"""Built-in scripts and extensions use what is offered to everybody's."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+OFFERED = {"sdapi_compat.scripting", "sdapi_compat.errors"}
+FILES = sorted(path for name in ("scripts", "extensions") for path in (ROOT / name).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Modules of the product that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return {name for name in names if name.split(".")[0] == "sdapi_compat"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_only_the_public_protocol_is_used(path):
+    assert imported(path) <= OFFERED
+
+
+def test_there_are_some():
+    assert FILES

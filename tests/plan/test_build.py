@@ -1,0 +1,167 @@
+"""Whole requests as Plans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from sdapi_compat.errors import ApiError
+from sdapi_compat.options.snapshot import Snapshot
+from sdapi_compat.plan.build import SPOKEN_VERSION, build
+from sdapi_compat.plan.draft import Draft
+from sdapi_compat.plan.plan import ModelChoice, Plan
+from sdapi_compat.plan.world import World
+
+PlanOf = Callable[..., Plan]
+
+
+def test_seeds_and_prompts_for_every_image(plan_of: PlanOf) -> None:
+    plan = plan_of(prompt="p", negative_prompt="n", batch_size=2, n_iter=3)
+    assert plan.seeds == tuple(range(5, 11))
+    assert plan.subseeds == tuple(range(50, 56))
+    assert plan.prompts.positive == ("p",) * 6
+    assert plan.prompts.negative == ("n",) * 6
+    assert (plan.batch_size, plan.n_iter) == (2, 3)
+
+
+def test_with_a_variation_all_seeds_are_equal(plan_of: PlanOf) -> None:
+    plan = plan_of(batch_size=3, subseed_strength=0.1)
+    assert plan.seeds == (5, 5, 5)
+    assert plan.subseeds == (50, 51, 52)
+    assert plan.noise.subseed_strength == 0.1
+
+
+def test_scripts_may_give_every_image_its_own(txt2img: Callable[..., Draft], world: World) -> None:
+    draft = txt2img(batch_size=2).change(prompt=("a", "b"), seed=(8, 3))
+    plan = build(draft, Snapshot({}), world)
+    assert plan.prompts.positive == ("a", "b")
+    assert plan.prompts.negative == ("", "")
+    assert plan.seeds == (8, 3)
+
+
+def test_the_model_of_the_options(plan_of: PlanOf) -> None:
+    assert plan_of().model == ModelChoice("small")
+    assert plan_of({"sd_model_checkpoint": "other"}).model == ModelChoice("other")
+
+
+def test_sizes_are_kept_as_asked(plan_of: PlanOf) -> None:
+    plan = plan_of(width=100, height=71, tiling=True)
+    assert (plan.width, plan.height, plan.tiling) == (100, 71, True)
+
+
+def test_the_report_says_what_was_asked(plan_of: PlanOf) -> None:
+    report = plan_of(
+        steps=7,
+        prompt="p",
+        styles=["plain"],
+        seed_resize_from_w=96,
+        seed_resize_from_h=64,
+        scheduler="karras",
+        denoising_strength=0.3,
+    ).report
+    assert (report.steps, report.styles, report.asked_prompt) == (7, ("plain",), "p")
+    assert (report.seed_resize, report.scheduler) == ((96, 64), "Karras")
+    assert report.denoising_strength == 0.3
+    assert (report.version, report.embed) == (SPOKEN_VERSION, True)
+    assert report.extra == {}
+
+
+def test_what_infotexts_leave_out_is_an_option(plan_of: PlanOf) -> None:
+    off = {
+        "add_model_name_to_info": False,
+        "add_model_hash_to_info": False,
+        "add_vae_name_to_info": False,
+        "add_vae_hash_to_info": False,
+        "add_version_to_infotext": False,
+        "enable_pnginfo": False,
+    }
+    report = plan_of(off).report
+    assert (report.model_name, report.model_hash) == (False, False)
+    assert (report.vae_name, report.vae_hash) == (False, False)
+    assert (report.version, report.embed) == (None, False)
+    report = plan_of().report
+    assert report.model_name
+    assert report.vae_hash
+
+
+@pytest.mark.parametrize(
+    ("sampler", "eta", "delta", "shown"),
+    [
+        ("Euler a", None, 31337, True),
+        ("Euler a", 0.0, 31337, False),
+        ("Euler a", None, 0, False),
+        ("Euler", None, 31337, False),
+    ],
+)
+def test_the_seed_delta_is_told_where_it_matters(
+    plan_of: PlanOf, sampler: str, eta: float | None, delta: int, shown: bool
+) -> None:
+    plan = plan_of({"eta_noise_seed_delta": delta}, sampler_name=sampler, eta=eta)
+    assert plan.report.shows_ensd == shown
+    assert plan.noise.ensd == delta
+
+
+@pytest.mark.parametrize(
+    ("options", "prompt", "extra"),
+    [
+        ({}, "(a)", {}),
+        ({"emphasis": "No norm"}, "a", {}),
+        ({"emphasis": "No norm"}, "(a)", {"Emphasis": "No norm"}),
+        ({"emphasis": "None"}, "[a]", {"Emphasis": "None"}),
+        ({"use_downcasted_alpha_bar": True}, "a", {"Downcast alphas_cumprod": True}),
+        ({"sd_noise_schedule": "Zero Terminal SNR"}, "a", {"Noise Schedule": "Zero Terminal SNR"}),
+        ({"sgm_noise_multiplier": True}, "a", {"SGM noise multiplier": True}),
+    ],
+)
+def test_options_that_change_the_picture_are_told(
+    plan_of: PlanOf, options: dict[str, Any], prompt: str, extra: dict[str, Any]
+) -> None:
+    assert plan_of(options, prompt=prompt).report.extra == extra
+
+
+def test_extra_of_a_script_comes_first(txt2img: Callable[..., Draft], world: World) -> None:
+    draft = txt2img(enable_hr=True, denoising_strength=0.5).change(extra={"Script": "X/Y/Z"})
+    assert list(build(draft, Snapshot({}), world).report.extra)[:2] == ["Script", "Denoising strength"]
+
+
+def test_grids(plan_of: PlanOf) -> None:
+    assert not plan_of(batch_size=2).grid
+    plan = plan_of(batch_size=2, save_images=True)
+    assert (plan.grid, plan.grid_returned, plan.grid_only_if_multiple) == (True, True, True)
+    off = {"return_grid": False, "grid_save": False}
+    assert not plan_of(off, batch_size=2, save_images=True).grid
+    plan = plan_of({"return_grid": False, "n_rows": 3}, batch_size=2, save_images=True)
+    assert (plan.grid, plan.grid_returned, plan.grid_rows) == (True, False, 3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"restore_faces": True}, "restore_faces"),
+        ({"prompt": "a <lora:heavy:1>"}, "lora is missing"),
+    ],
+)
+def test_what_is_not_built_is_refused_with_a_reason(
+    plan_of: PlanOf, fields: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(ApiError, match=reason) as caught:
+        plan_of(**fields)
+    assert caught.value.status == 501
+
+
+def test_networks_that_are_not_to_be_applied_are_no_reason(plan_of: PlanOf) -> None:
+    plan = plan_of(prompt="a <lora:heavy:1>", disable_extra_networks=True)
+    assert plan.prompts.positive == ("a <lora:heavy:1>",), "the infotext keeps the tag"
+    assert plan_of(prompt="a <lora:unknown:1>").prompts.positive == ("a <lora:unknown:1>",)
+
+
+def test_img2img_and_txt2img_plans_differ_in_their_picture_side(plan_of: PlanOf) -> None:
+    plan = plan_of(init_images=[Image.new("RGB", (64, 64))], steps=4, denoising_strength=0.5)
+    assert (plan.kind, plan.sampler.t_enc) == ("img2img", 2)
+    assert plan.source is not None
+    assert plan.hires is None
+    plan = plan_of(steps=4, denoising_strength=0.5)
+    assert (plan.kind, plan.sampler.t_enc, plan.source) == ("txt2img", None, None)
