@@ -110,10 +110,7 @@ class Catalog:
 
     def configured(self, snapshot: Snapshot) -> ModelChoice:
         """The checkpoint and VAE the options ask for. Fault "FileNotFoundError" without any checkpoint."""
-        pinned = self.checkpoints.pinned
-        chosen = snapshot.stored.get("sd_model_checkpoint")
-        info = pinned if pinned is not None and not chosen else self.checkpoints.select(chosen)
-        return self._choice(info, snapshot)
+        return self._choice(self.checkpoints.select(snapshot.text("sd_model_checkpoint")), snapshot)
 
     def named(self, text: str, snapshot: Snapshot) -> tuple[ModelChoice, str]:
         """The checkpoint nearest to `text`, and its short title. Fault "Exception" as the original's."""

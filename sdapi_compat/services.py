@@ -15,6 +15,7 @@ from sdapi_compat.backend.registry_vae import VaePlaces
 from sdapi_compat.catalog import Catalog, Places
 from sdapi_compat.embedded import CHECKPOINT_DIR
 from sdapi_compat.engine.engine import Engine
+from sdapi_compat.errors import SdapiError
 from sdapi_compat.imaging.wire import ImageLimits
 from sdapi_compat.metadata.parameters import ParseRules, parameters
 from sdapi_compat.metadata.styles import style_extractor
@@ -61,6 +62,7 @@ class Services:
             max_name_length=self.settings.filenames_max_length,
             unix_names=self.settings.unix_filenames_sanitization,
             keep_history=not self.settings.no_prompt_history,
+            check_nan=not self.settings.disable_nan_check,
         )
 
     def read_infotext(self, text: str, snapshot: Snapshot) -> dict[str, object]:
@@ -97,6 +99,9 @@ def make_services(settings: Settings) -> Services:
     """Read the folders and config.json, and prepare (not start) the engine."""
     options = OptionsStore(settings.ui_settings_file, _freeze_policy(settings), settings.option_defaults)
     catalog = Catalog(_places(settings))
+    if catalog.checkpoints.pinned is not None:
+        # --ckpt overrides what config.json says, until somebody chooses another.
+        options.record({"sd_model_checkpoint": catalog.checkpoints.pinned.title})
     timings: dict[str, float] = {}
     engine = Engine(partial(_make_device, settings, options, catalog, timings), limit=settings.max_queue)
     builtin = Path(__file__).resolve().parent.parent
@@ -128,7 +133,11 @@ def _make_device(
     start = time.perf_counter()
     device = ModelDevice(settings, catalog, options)
     if not settings.skip_load_model_at_start:
-        device.load_at_start()
+        try:
+            device.load_at_start()
+        except SdapiError as error:
+            # Other checkpoints may be chosen; whoever asks for this one is told the reason again.
+            log.error("the configured checkpoint cannot be loaded: %s", error)
     timings["model"] = round(time.perf_counter() - start, 3)
     return device
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from torch import Generator, Tensor
 
-    from sdapi_compat.plan.plan import ModelChoice
+    from sdapi_compat.plan.plan import DecodeRules, ModelChoice
     from sdapi_compat.prompt.chunks import Chunk
 
 
@@ -77,7 +77,8 @@ class Decode(NamedTuple):
 
     model: ModelChoice
     latents: Tensor
-    tiling: bool = False
+    tiling: bool
+    rules: DecodeRules
 
     @property
     def key(self) -> Hashable:

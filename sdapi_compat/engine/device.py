@@ -14,6 +14,7 @@ import torch
 from sdapi_compat.backend.adapters.apply import AdapterSet
 from sdapi_compat.backend.adapters.wish import AdapterWish
 from sdapi_compat.backend.embedding_vectors import EmbeddingVectors
+from sdapi_compat.backend.latent_codec import NanPolicy
 from sdapi_compat.backend.policy import DeviceFlags, DevicePolicy
 from sdapi_compat.backend.store import ModelStore
 from sdapi_compat.engine.asks import Decode, Describe, EncodeImage, EncodeText, Predict
@@ -114,7 +115,11 @@ class ModelDevice:
                 return self._encode_text(model, ask)
             case Decode():
                 model.set_tiling(ask.tiling)
-                return model.decode(ask.latents)
+                rules = ask.rules
+                policy = NanPolicy(
+                    check=rules.check, to_float32=rules.to_float32, to_bfloat16=rules.to_bfloat16
+                )
+                return model.decode(ask.latents, policy)
             case EncodeImage():
                 model.set_tiling(ask.tiling)
                 return _encode_image(model, ask)
@@ -189,6 +194,7 @@ class ModelDevice:
         return ModelFacts(
             model=choice,
             name=model.info.name_for_extra,
+            short_title=model.info.short_title,
             hash=model.info.shorthash,
             vae_name=model.vae_name,
             vae_hash=vae_hash,

@@ -26,6 +26,7 @@ class ModelFacts(NamedTuple):
 
     model: ModelChoice
     name: str
+    short_title: str
     hash: str | None
     vae_name: str | None
     vae_hash: str | None

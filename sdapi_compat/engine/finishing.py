@@ -56,7 +56,11 @@ class Writer:
         self._plan = plan
         self._facts = facts
         self._timestamp = timestamp
-        self._rules = filenames.NameRules(max_length=plan.save.max_name_length, unix=plan.save.unix_names)
+        self._rules = filenames.NameRules(
+            max_length=plan.save.max_name_length,
+            unix=plan.save.unix_names,
+            prompt_words=plan.save.prompt_words,
+        )
 
     def sample(self, picture: Picture, index: int, suffix: str = "") -> None:
         """Save image `index` of all."""

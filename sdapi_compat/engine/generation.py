@@ -15,6 +15,7 @@ from sdapi_compat.engine.job import Outcome, Picture
 from sdapi_compat.engine.passes import Batch, PassRunner
 from sdapi_compat.engine.progress import batch_title
 from sdapi_compat.engine.report import Reporter
+from sdapi_compat.errors import Fault
 from sdapi_compat.imaging import pixels
 
 if TYPE_CHECKING:
@@ -76,9 +77,11 @@ class Generation:
         plan = self._plan
         batch = Batch.of(plan, number)
         latents = yield from self._runner.run(batch)
+        if plan.decoding.check and bool(latents.isnan().any()):
+            raise Fault("NansException", "A tensor with NaNs was produced in the UNet; try --no-half.")
         if number == 0 and plan.save.params_file is not None:
             _write_history(plan.save.params_file, self._reporter.infotext(0))
-        decoded = yield Decode(plan.model, latents, plan.tiling)
+        decoded = yield Decode(self._runner.last_model, latents, plan.tiling, plan.decoding)
         for offset, image in enumerate(pixels.to_images(np.asarray(decoded.cpu()))):
             self._finish(image, number * plan.batch_size + offset, offset)
         self._job.progress.next_batch()

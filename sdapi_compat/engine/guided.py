@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sdapi_compat.engine.asks import Ask
     from sdapi_compat.engine.job import Control
     from sdapi_compat.engine.outputs import Caller, Outputs
+    from sdapi_compat.engine.refiner import Refinement
     from sdapi_compat.plan.plan import GuidanceRules
     from sdapi_compat.sampling.ask import Denoise
     from sdapi_compat.sampling.noise_schedule import NoiseSchedule
@@ -55,6 +56,7 @@ class Guide:
     watch: Callable[[int, Tensor, Tensor, Tensor], None]
     notes: dict[str, Any]
     blend: Blend | None = None
+    refinement: Refinement | None = None
     edit: bool = False
     hooks: Sequence[Callable[[Tensor, float], Tensor]] = ()
     call: int = 0
@@ -110,6 +112,8 @@ class Guide:
         return NoisePrediction(eps, outputs.uncond)
 
     def _outputs(self, level: Level, measure: float) -> Generator[Ask, Tensor, Outputs]:
+        if self.refinement is not None and self.refinement.due(level, self.call):
+            self.caller = yield from self.refinement.switch()
         image_scale = self.rules.image_cfg_scale
         if self.edit and image_scale not in (None, 1.0):
             edited = yield from self.caller.edit(level, self.call, float(image_scale or 0))

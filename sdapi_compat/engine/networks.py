@@ -13,14 +13,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 LORA_KINDS = frozenset({"lora", "lyco"})
-NO_LORA = "None"
 
 
 def adapters_of(prompt: str, rules: NetworkRules) -> tuple[AdapterChoice, ...]:
     """The adapters a positive prompt asks for, in its order.
 
-    A1111 1.10.1 behaviour: one tag with a malformed number switches all of the request's LoRAs off; the
-    option sd_lora adds one that the prompt does not mention.
+    A1111 1.10.1 behaviour: one tag with a malformed number switches all of the request's LoRAs off.
     """
     if not rules.enabled:
         return ()
@@ -30,7 +28,4 @@ def adapters_of(prompt: str, rules: NetworkRules) -> tuple[AdapterChoice, ...]:
     except ValueError as error:
         log.warning("no LoRA is applied: %s", error)
         return ()
-    found = [AdapterChoice(wish.name, wish.text_encoder, wish.unet, wish.rank) for wish in wishes]
-    if rules.always not in ("", NO_LORA) and all(one.name != rules.always for one in found):
-        found.append(AdapterChoice(rules.always, rules.always_strength, rules.always_strength, None))
-    return tuple(found)
+    return tuple(AdapterChoice(wish.name, wish.text_encoder, wish.unet, wish.rank) for wish in wishes)

@@ -14,6 +14,7 @@ from sdapi_compat.engine.guided import Guide
 from sdapi_compat.engine.networks import adapters_of
 from sdapi_compat.engine.outputs import Caller
 from sdapi_compat.engine.pictures import PictureEncoder
+from sdapi_compat.engine.refiner import Refinement
 from sdapi_compat.imaging import pixels
 from sdapi_compat.imaging.resize import STRETCH, resize
 from sdapi_compat.imaging.upscalers import LATENT_MODES, UpscalerList
@@ -21,7 +22,7 @@ from sdapi_compat.plan.plan import Prompts
 from sdapi_compat.prompt.schedules import ScheduleSteps
 from sdapi_compat.sampling.noise import ImageNoise, NoiseSeeds
 from sdapi_compat.sampling.noise_schedule import NoiseSchedule, downcast, zero_terminal_snr
-from sdapi_compat.sampling.schedules import sigma_plan
+from sdapi_compat.sampling.schedules import own_schedule, sigma_plan
 from sdapi_compat.sampling.start import SamplerRun, start
 from sdapi_compat.sampling.table import SAMPLER_BY_NAME
 
@@ -71,7 +72,10 @@ class Pass(NamedTuple):
 
 
 class PassRunner:
-    """Runs the passes of a plan's batches. `notes`: infotext pairs that only the run knows."""
+    """Runs the passes of a plan's batches. `notes`: infotext pairs that only the run knows.
+
+    `last_model` is the model that made the newest latents; its VAE is the one to decode them.
+    """
 
     def __init__(
         self,
@@ -84,6 +88,7 @@ class PassRunner:
         self._job = job
         self._hooks = hooks
         self._notes = notes
+        self.last_model = plan.model
 
     def run(self, batch: Batch) -> Generator[Ask, Any, Tensor]:
         """Latents (B, C, h, w) of a batch, ready to be decoded."""
@@ -114,10 +119,11 @@ class PassRunner:
         return latents
 
     def _describe(self, model: ModelChoice, prompts: Prompts) -> Generator[Ask, Any, ModelFacts]:
-        """The model with the adapters that the first prompt of the batch asks for.
+        """The model, current from now on, with the adapters that the first prompt of the batch asks for.
 
         A1111 1.10.1 behaviour: the tags of the other prompts are taken out without effect.
         """
+        self.last_model = model
         adapters = adapters_of(prompts.positive[0], self._plan.networks)
         facts: ModelFacts = yield Describe(msgspec.structs.replace(model, adapters=adapters))
         if facts.adapter_hashes and self._plan.networks.hashes:
@@ -160,7 +166,7 @@ class PassRunner:
         """For pixel upscalers: the first pass decoded and enlarged, (B, 3, H, W) in [-1, 1]; else None."""
         if hires.upscaler in LATENT_MODES:
             return None
-        decoded = yield Decode(self._plan.model, latents, self._plan.tiling)
+        decoded = yield Decode(self.last_model, latents, self._plan.tiling, self._plan.decoding)
         upscaler, target = UpscalerList().require(hires.upscaler), hires.target
         images = [
             resize(STRETCH, image, target.width, target.height, upscaler)
@@ -170,41 +176,62 @@ class PassRunner:
 
     def _sample(self, batch: Batch, one: Pass) -> Generator[Ask, Any, Tensor]:
         plan, rules = self._plan, one.sampler
-        texts = Texts(one.facts.model, one.facts.vocabulary, one.facts.embeddings, plan.text, one.steps)
-        conditioning = yield from encode_prompts(texts, one.prompts.positive, one.prompts.negative)
-        if conditioning.embeddings and plan.report.embedding_hashes:
-            self._notes["TI hashes"] = one.facts.embeddings.hashes(conditioning.embeddings) or None
+        caller = yield from self._caller(one, one.facts)
         schedule = bent(one.facts.schedule, plan.schedule)
-        noise = ImageNoise((one.facts.latent_channels, *one.cells), self._seeds(batch), one.facts.device)
         levels = sigma_plan(rules.recipe, schedule)
         self._notes.update(levels.infotext)
         run = SamplerRun(
             rules=rules,
             plan=levels,
             schedule=schedule,
-            noise=noise,
+            noise=ImageNoise((one.facts.latent_channels, *one.cells), self._seeds(batch), one.facts.device),
             clean=one.source.clean,
             noise_multiplier=one.noise_multiplier,
             extra_noise=one.extra_noise,
         )
-        caller = Caller(one.facts.model, conditioning, plan.text, one.source.extra, plan.tiling)
-        spec = SAMPLER_BY_NAME[rules.recipe.sampler]
         self._job.progress.begin_pass(run.steps)
         guide = Guide(
             schedule=schedule,
             caller=caller,
             rules=plan.guidance,
-            cfg_multiplier=spec.cfg_multiplier,
+            cfg_multiplier=SAMPLER_BY_NAME[rules.recipe.sampler].cfg_multiplier,
             total_calls=one.steps.steps,
             control=self._job.control,
             watch=self._watch(one.facts),
             notes=self._notes,
             blend=one.source.blend,
+            refinement=self._refinement(one, schedule),
             edit=one.facts.conditioning == "edit",
             hooks=self._hooks,
         )
         latents = yield from guide.run(start(run))
         return latents
+
+    def _caller(self, one: Pass, facts: ModelFacts) -> Generator[Ask, Any, Caller]:
+        """The pass's prompts encoded by the model of `facts`, ready for model calls."""
+        texts = Texts(facts.model, facts.vocabulary, facts.embeddings, self._plan.text, one.steps)
+        conditioning = yield from encode_prompts(texts, one.prompts.positive, one.prompts.negative)
+        if conditioning.embeddings and self._plan.report.embedding_hashes:
+            self._notes["TI hashes"] = facts.embeddings.hashes(conditioning.embeddings) or None
+        return Caller(facts.model, conditioning, self._plan.text, one.source.extra, self._plan.tiling)
+
+    def _refinement(self, one: Pass, schedule: NoiseSchedule) -> Refinement | None:
+        refiner = self._plan.refiner
+        second = one.sampler.recipe.hires
+        if refiner is None or not (refiner.second_pass if second else refiner.first_pass):
+            return None
+
+        def make_caller() -> Generator[Ask, Any, Caller]:
+            # Adapters stay as they are: the refiner gets those of the pass.
+            adapters = one.facts.model.adapters
+            facts: ModelFacts = yield Describe(msgspec.structs.replace(refiner.model, adapters=adapters))
+            self._notes["Refiner"] = facts.short_title
+            self.last_model = refiner.model
+            caller = yield from self._caller(one, facts)
+            return caller
+
+        own = own_schedule(SAMPLER_BY_NAME[one.sampler.recipe.sampler], schedule)
+        return Refinement(refiner, own, one.steps.steps, make_caller, self._notes)
 
     def _seeds(self, batch: Batch) -> NoiseSeeds:
         noise = self._plan.noise

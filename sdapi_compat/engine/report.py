@@ -81,7 +81,7 @@ class Reporter:
             "cfg_scale": plan.guidance.cfg_scale,
             "steps": report.steps,
             "batch_size": plan.batch_size,
-            "restore_faces": report.restore_faces,
+            "restore_faces": False,
             "face_restoration_model": None,
             "sd_model_name": facts.name,
             "sd_model_hash": facts.hash,

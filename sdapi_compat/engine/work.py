@@ -60,13 +60,13 @@ class ScriptWork:
         from sdapi_compat.engine.generation import generate
 
         script = self.script.run(self.draft, self.arguments)
-        draft = next(script)
-        job.progress.expect(self.script.parts(self.draft, self.arguments) * draft.n_iter)
+        outcome: Outcome | None = None
         while True:
-            plan = self.build(draft)
-            outcome = yield from generate(plan, job, self.hooks(plan))
             try:
-                draft = script.send(outcome)
+                draft = next(script) if outcome is None else script.send(outcome)
             except StopIteration as stop:
                 finished: Outcome = stop.value
                 return finished
+            job.progress.expect(self.script.parts(self.draft, self.arguments) * draft.n_iter)
+            plan = self.build(draft)
+            outcome = yield from generate(plan, job, self.hooks(plan))

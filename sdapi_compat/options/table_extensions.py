@@ -28,7 +28,7 @@ HIDDEN_AND_LORA: tuple[Option, ...] = (
         HIDDEN,
         no_effect("the server fills it in; it chooses nothing"),
     ),
-    Option("sd_lora", "None", "LoRA for every prompt", NETWORKS, not_yet("networks added to every prompt")),
+    Option("sd_lora", "None", "LoRA for every prompt", NETWORKS, WORKS),
     Option("lora_preferred_name", "Alias from file", "Name of a LoRA in prompts", NETWORKS, INTERFACE),
     Option("lora_add_hashes_to_infotext", True, "Hashes of LoRAs in infotext", NETWORKS, WORKS),
     Option(

@@ -40,7 +40,7 @@ NETWORK_PAGES: tuple[Option, ...] = (
         1.0,
         "Strength of the networks that sd_lora and sd_hypernetwork add",
         NETWORKS,
-        not_yet("networks added to every prompt"),
+        WORKS,
     ),
     Option("extra_networks_card_width", 0, "Width of cards in pixels", NETWORKS, INTERFACE),
     Option("extra_networks_card_height", 0, "Height of cards in pixels", NETWORKS, INTERFACE),

@@ -31,7 +31,7 @@ MODEL: tuple[Option, ...] = (
         False,
         "Round sampling times to the model's training steps",
         SD,
-        not_yet("times are always interpolated"),
+        WORKS,
     ),
     Option(
         "emphasis",
@@ -65,7 +65,7 @@ MODEL: tuple[Option, ...] = (
     ),
     Option("tiling", False, "Make pictures that can be laid like tiles", SD, WORKS, "Tiling"),
     Option(
-        "hires_fix_refiner_pass", "second pass", "Pass that the refiner acts in", SD, REFINER, "Hires refiner"
+        "hires_fix_refiner_pass", "second pass", "Pass that the refiner acts in", SD, WORKS, "Hires refiner"
     ),
     Option(
         "sdxl_crop_top", 0, "SDXL: crop told to the model, top", SDXL, not_yet("the crop told is always 0")
@@ -217,7 +217,7 @@ TUNING: tuple[Option, ...] = (
         False,
         "Hires: width and height are those of the result",
         COMPATIBILITY,
-        WORKS,
+        not_yet("it only changes how old infotexts are read"),
     ),
     Option(
         "hires_fix_use_firstpass_conds",
@@ -239,7 +239,7 @@ TUNING: tuple[Option, ...] = (
         False,
         "Noise schedule rounded to 16 bits",
         COMPATIBILITY,
-        not_yet("the schedule is always float32"),
+        WORKS,
         "Downcast alphas_cumprod",
     ),
     Option(
@@ -247,7 +247,7 @@ TUNING: tuple[Option, ...] = (
         False,
         "Refiner: switch by sampling steps",
         COMPATIBILITY,
-        REFINER,
+        WORKS,
         "Refiner switch by sampling steps",
     ),
 )

@@ -160,7 +160,7 @@ SAMPLERS: tuple[Option, ...] = (
         "Default",
         'Noise schedule of the model: "Default" or "Zero Terminal SNR"',
         SAMPLER,
-        not_yet("the model's own schedule is always used"),
+        WORKS,
         "Noise Schedule",
     ),
     Option(

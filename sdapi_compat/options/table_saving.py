@@ -54,7 +54,13 @@ SAVING: tuple[Option, ...] = (
         IMAGES,
         not_yet("face restoration"),
     ),
-    Option("save_images_before_highres_fix", False, "Save a copy from before the hires pass", IMAGES, WORKS),
+    Option(
+        "save_images_before_highres_fix",
+        False,
+        "Save a copy from before the hires pass",
+        IMAGES,
+        not_yet("the first pass is not written"),
+    ),
     Option(
         "save_images_before_color_correction",
         False,

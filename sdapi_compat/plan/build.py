@@ -8,8 +8,8 @@ from sdapi_compat.errors import ApiError
 from sdapi_compat.plan import rules
 from sdapi_compat.plan.hires import HiresPlanner
 from sdapi_compat.plan.picture import plan_picture
-from sdapi_compat.plan.plan import Plan, Report
-from sdapi_compat.plan.prompts import PromptRules
+from sdapi_compat.plan.plan import Plan, Refiner, Report
+from sdapi_compat.plan.prompts import PromptOptions, PromptRules
 from sdapi_compat.plan.seeds import per_image
 from sdapi_compat.prompt.extra_networks import extract
 from sdapi_compat.sampling.recipe import shows_ensd
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # The version whose behaviour and infotext this server speaks; readers of infotexts decide by it.
 SPOKEN_VERSION = "v1.10.1"
+FIRST_PASS, SECOND_PASS, BOTH_PASSES = "first pass", "second pass", "both passes"
 
 
 def build(draft: Draft, snapshot: Snapshot, world: World) -> Plan:
@@ -30,10 +31,14 @@ def build(draft: Draft, snapshot: Snapshot, world: World) -> Plan:
 
     Raises InvalidRequest, ApiError or Fault for what cannot be planned.
     """
-    _refuse_what_is_not_built(draft, world)
+    if draft.picture is not None and 1 < len(draft.picture.init_images) < draft.batch_size:
+        # A1111 1.10.1 behaviour: several init images are one batch, whatever batch_size says.
+        draft = draft.change(batch_size=len(draft.picture.init_images))
     count = draft.batch_size * draft.n_iter
-    prompt_rules = PromptRules(world.styles, draft.styles, comments=snapshot.flag("enable_prompt_comments"))
+    prompt_rules = PromptRules(world.styles, draft.styles, _prompt_options(snapshot))
     prompts = prompt_rules.prepare(draft.prompt, draft.negative_prompt, count)
+    if not draft.disable_extra_networks:
+        _refuse_what_is_not_built(prompts, world)
     model = world.models.configured(snapshot)
     source, hires, extra = None, None, dict(draft.extra)
     if draft.picture is not None:
@@ -42,6 +47,8 @@ def build(draft: Draft, snapshot: Snapshot, world: World) -> Plan:
     if draft.hires is not None:
         planner = HiresPlanner(draft, draft.hires, snapshot, world)
         hires = planner.plan(model, prompts, prompt_rules)
+        if not draft.disable_extra_networks:
+            _refuse_what_is_not_built(hires.prompts, world)
         extra |= planner.extra
     sampler, noise_extra = _sampler(draft, snapshot)
     extra |= noise_extra | _option_extra(prompts, snapshot)
@@ -59,11 +66,13 @@ def build(draft: Draft, snapshot: Snapshot, world: World) -> Plan:
         mask_weight=snapshot.number("inpainting_mask_weight"),
         schedule=rules.schedule_rules(snapshot),
         networks=rules.network_rules(draft, snapshot),
+        decoding=rules.decode_rules(snapshot, world),
         text=rules.text_rules(snapshot),
         noise=rules.noise_rules(draft, snapshot),
         guidance=rules.guidance_rules(draft, snapshot),
         sampler=sampler,
         hires=hires,
+        refiner=_refiner(draft, snapshot, world),
         source=source,
         grid=draft.grid and (snapshot.flag("return_grid") or snapshot.flag("grid_save")),
         grid_returned=snapshot.flag("return_grid"),
@@ -79,18 +88,36 @@ def build(draft: Draft, snapshot: Snapshot, world: World) -> Plan:
     )
 
 
-def _refuse_what_is_not_built(draft: Draft, world: World) -> None:
-    """501 with a reason for what the original does and this version does not, rather than another picture."""
-    if draft.refiner_checkpoint and draft.refiner_checkpoint != "None":
-        raise ApiError(501, "refiner_checkpoint is not built yet")
-    if draft.restore_faces:
-        raise ApiError(501, "restore_faces is not built yet: there is no face restorer on this server")
-    if draft.disable_extra_networks:
-        return
-    first = draft.prompt if isinstance(draft.prompt, str) else (draft.prompt or ("",))[0]
-    reason = world.models.missing_support(extract(first)[1])
-    if reason is not None:
-        raise ApiError(501, reason)
+def _refuse_what_is_not_built(prompts: Prompts, world: World) -> None:
+    """501 with a reason for networks that are here but cannot be applied, rather than another picture."""
+    for prompt in dict.fromkeys(prompts.positive):
+        reason = world.models.missing_support(extract(prompt)[1])
+        if reason is not None:
+            raise ApiError(501, reason)
+
+
+def _prompt_options(snapshot: Snapshot) -> PromptOptions:
+    return PromptOptions(
+        comments=snapshot.flag("enable_prompt_comments"),
+        always=snapshot.text("sd_lora"),
+        strength=snapshot.number("extra_networks_default_multiplier"),
+    )
+
+
+def _refiner(draft: Draft, snapshot: Snapshot, world: World) -> Refiner | None:
+    name = draft.refiner_checkpoint
+    if name in (None, "", "None", "none"):
+        return None
+    model, _ = world.models.named(str(name), snapshot)
+    passes = snapshot.text("hires_fix_refiner_pass") if draft.hires else BOTH_PASSES
+    return Refiner(
+        model=model,
+        switch_at=draft.refiner_switch_at,
+        by_steps=snapshot.flag("refiner_switch_by_sample_steps"),
+        first_pass=passes != SECOND_PASS,
+        second_pass=passes != FIRST_PASS,
+        passes=passes if draft.hires and passes != SECOND_PASS else None,
+    )
 
 
 def _sampler(draft: Draft, snapshot: Snapshot) -> tuple[SamplerRules, dict[str, Any]]:
@@ -135,7 +162,6 @@ def _report(draft: Draft, snapshot: Snapshot, sampler: SamplerRules, extra: dict
         embed=snapshot.flag("enable_pnginfo"),
         styles=draft.styles,
         asked_prompt=draft.prompt if isinstance(draft.prompt, str) else "",
-        restore_faces=draft.restore_faces,
         scheduler=draft.scheduler,
         shows_ensd=shows_ensd(spec, sampler.eta, ensd),
         extra=extra,

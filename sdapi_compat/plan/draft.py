@@ -81,7 +81,6 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     width: int
     height: int
     tiling: bool
-    restore_faces: bool
     eta: float | None
     denoising_strength: float | None
     s_min_uncond: float | None
@@ -194,6 +193,8 @@ def _common(
     snapshot: Snapshot,
     limits: Limits,
 ) -> dict[str, Any]:
+    if request.restore_faces:
+        raise ApiError(501, "restore_faces is not built yet: there is no face restorer on this server")
     sampler, scheduler = resolve(request.sampler_name or request.sampler_index or "Euler", request.scheduler)
     fields: dict[str, Any] = {
         "prompt": _or(request.prompt, ""),
@@ -213,9 +214,6 @@ def _common(
         "width": _or(request.width, 512),
         "height": _or(request.height, 512),
         "tiling": snapshot.flag("tiling") if request.tiling is None else request.tiling,
-        "restore_faces": (
-            snapshot.flag("face_restoration") if request.restore_faces is None else request.restore_faces
-        ),
         "eta": request.eta,
         "s_min_uncond": request.s_min_uncond,
         "s_churn": request.s_churn,

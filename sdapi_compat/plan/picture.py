@@ -108,8 +108,6 @@ def _extra(
         extra["Noise multiplier"] = source.noise_multiplier
     if source.extra_noise > 0:
         extra["Extra noise"] = source.extra_noise
-    if source.extra_noise > 0:
-        extra["Extra noise"] = source.extra_noise
     return extra
 
 

@@ -144,6 +144,7 @@ class Saving(msgspec.Struct, frozen=True, kw_only=True):
     incomplete: bool
     before_hires: bool
     max_name_length: int
+    prompt_words: int
     unix_names: bool
     jpeg_copy: JpegCopy | None
     params_file: str | None
@@ -168,7 +169,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     embed: bool
     styles: tuple[str, ...]
     asked_prompt: str
-    restore_faces: bool
     scheduler: str
     shows_ensd: bool
     extra: dict[str, Any]
@@ -181,13 +181,34 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     content: str
 
 
+class Refiner(msgspec.Struct, frozen=True, kw_only=True):
+    """A checkpoint that takes over in the named passes.
+
+    `switch_at`: share of the noise (or, `by_steps`, of the steps) that is done then; None: at once.
+    `passes`: the option hires_fix_refiner_pass where the infotext has to say it, else None.
+    """
+
+    model: ModelChoice
+    switch_at: float | None
+    by_steps: bool
+    first_pass: bool
+    second_pass: bool
+    passes: str | None
+
+
 class NetworkRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of `<lora:...>` tags. `always`: a LoRA to add to every prompt, "None" for none."""
+    """What becomes of `<lora:...>` tags: whether they are applied, and named in the infotext."""
 
     enabled: bool
-    always: str
-    always_strength: float
     hashes: bool
+
+
+class DecodeRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do about NaN in decoded pictures: look for them, and retry in a wider dtype."""
+
+    check: bool
+    to_float32: bool
+    to_bfloat16: bool
 
 
 class ScheduleRules(msgspec.Struct, frozen=True):
@@ -217,11 +238,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     mask_weight: float
     schedule: ScheduleRules
     networks: NetworkRules
+    decoding: DecodeRules
     text: TextRules
     noise: NoiseRules
     guidance: GuidanceRules
     sampler: SamplerRules
     hires: Hires | None
+    refiner: Refiner | None
     source: Source | None
     grid: bool
     grid_returned: bool

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sdapi_compat.errors import InvalidRequest, Problem
 from sdapi_compat.plan.plan import Prompts
 from sdapi_compat.prompt.comments import strip_comments
+from sdapi_compat.prompt.extra_networks import extract
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sdapi_compat.prompt.styles import StyleBook
 
+NO_LORA = "None"
+
+
+class PromptOptions(NamedTuple):
+    """`comments`: whether `#` starts one. `always`: a LoRA for every prompt ("None" for none)."""
+
+    comments: bool
+    always: str
+    strength: float
+
 
 class PromptRules:
-    """The styles of one request, and whether `#` starts a comment."""
+    """The styles and options of one request, as far as they change prompts."""
 
-    def __init__(self, book: StyleBook, styles: Sequence[str], *, comments: bool) -> None:
+    def __init__(self, book: StyleBook, styles: Sequence[str], options: PromptOptions) -> None:
         self._book = book
         self._styles = styles
-        self._comments = comments
+        self._options = options
 
     def prepare(self, positive: str | Sequence[str], negative: str | Sequence[str], count: int) -> Prompts:
         """One pair per image. InvalidRequest when a list of prompts has another length."""
@@ -30,9 +41,16 @@ class PromptRules:
 
     def _one(self, positive: str, negative: str) -> tuple[str, str]:
         positive, negative = self._book.apply(positive, negative, self._styles)
-        if self._comments:
-            return strip_comments(positive), strip_comments(negative)
-        return positive, negative
+        if self._options.comments:
+            positive, negative = strip_comments(positive), strip_comments(negative)
+        return self._with_network(positive), negative
+
+    def _with_network(self, prompt: str) -> str:
+        """A1111 1.10.1 behaviour of the option sd_lora: its tag is appended unless the prompt has it."""
+        name = self._options.always
+        if name in ("", NO_LORA) or any(tag.positional[:1] == (name,) for tag in extract(prompt)[1]):
+            return prompt
+        return f"{prompt}<lora:{name}:{self._options.strength:g}>"
 
 
 def _listed(prompt: str | Sequence[str], count: int) -> Sequence[str]:

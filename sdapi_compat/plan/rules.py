@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from sdapi_compat.imaging.files import JpegCopy, sample_pattern
+from sdapi_compat.metadata.images import ImageSpec
 from sdapi_compat.plan.plan import (
+    DecodeRules,
     GuidanceRules,
     NetworkRules,
     NoiseRules,
@@ -154,12 +156,19 @@ def schedule_rules(snapshot: Snapshot) -> ScheduleRules:
     )
 
 
+def decode_rules(snapshot: Snapshot, world: World) -> DecodeRules:
+    """What to do about NaN in decoded pictures."""
+    return DecodeRules(
+        check=world.check_nan,
+        to_float32=snapshot.flag("auto_vae_precision"),
+        to_bfloat16=snapshot.flag("auto_vae_precision_bfloat16"),
+    )
+
+
 def network_rules(draft: Draft, snapshot: Snapshot) -> NetworkRules:
     """What becomes of extra-network tags in prompts."""
     return NetworkRules(
         enabled=not draft.disable_extra_networks,
-        always=snapshot.text("sd_lora"),
-        always_strength=snapshot.number("extra_networks_default_multiplier"),
         hashes=snapshot.flag("lora_add_hashes_to_infotext"),
     )
 
@@ -173,6 +182,9 @@ def preview(snapshot: Snapshot) -> Preview:
 def saving(draft: Draft, snapshot: Snapshot, world: World) -> Saving:
     """Which files to write. A1111 1.10.1 behaviour: over the API nothing unless `save_images`."""
     kind = draft.kind
+    if draft.save_images:
+        # An unknown format is refused before anything is generated.
+        ImageSpec(format=snapshot.text("grid_format"))
     to_dirs = snapshot.flag("save_to_dirs")
     jpeg_copy = None
     if snapshot.flag("export_for_4chan"):
@@ -197,6 +209,7 @@ def saving(draft: Draft, snapshot: Snapshot, world: World) -> Saving:
         incomplete=snapshot.flag("save_incomplete_images"),
         before_hires=snapshot.flag("save_images_before_highres_fix"),
         max_name_length=world.max_name_length,
+        prompt_words=snapshot.integer("directories_max_prompt_words"),
         unix_names=world.unix_names,
         jpeg_copy=jpeg_copy,
         params_file=str(world.data_dir / "params.txt") if world.keep_history else None,

@@ -41,3 +41,4 @@ class World(NamedTuple):
     max_name_length: int
     unix_names: bool
     keep_history: bool
+    check_nan: bool

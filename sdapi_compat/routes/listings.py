@@ -22,16 +22,12 @@ from sdapi_compat.schema.listings import (
     SDVaeItem,
     UpscalerItem,
 )
-from sdapi_compat.schema.scripts import ScriptArg, ScriptInfo, ScriptsList
-from sdapi_compat.scripting.arguments import describe
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
     from sdapi_compat.backend.registry_embeddings import EmbeddingFile
-    from sdapi_compat.scripting.index import ScriptIndex
-    from sdapi_compat.scripting.protocol import Extension, Script
 
 
 async def samplers(request: Request) -> Response:
@@ -128,29 +124,3 @@ async def refresh(request: Request) -> Response:
     """POST /sdapi/v1/refresh-checkpoints, -vae, -embeddings and -loras: look at the folders again."""
     await asyncio.to_thread(services(request).catalog.refresh)
     return json_reply(None)
-
-
-async def scripts(request: Request) -> Response:
-    """GET /sdapi/v1/scripts."""
-    index = services(request).scripts
-    return json_reply(ScriptsList(index.names("txt2img"), index.names("img2img")))
-
-
-async def script_info(request: Request) -> Response:
-    """GET /sdapi/v1/script-info."""
-    index = services(request).scripts
-    return json_reply([entry for kind in ("txt2img", "img2img") for entry in _script_info(index, kind)])
-
-
-def _script_info(index: ScriptIndex, kind: str) -> list[ScriptInfo]:
-    plugins: list[tuple[str, Script | Extension]] = [*index.scripts.items(), *index.extensions.items()]
-    return [
-        ScriptInfo(
-            name=name,
-            is_alwayson=name in index.extensions,
-            is_img2img=kind == "img2img",
-            args=[ScriptArg(*info) for info in describe(plugin.Arguments)],
-        )
-        for name, plugin in plugins
-        if kind in plugin.kinds
-    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
@@ -18,6 +18,7 @@ from sdapi_compat.schema import docs_pages
 from sdapi_compat.schema.openapi import About, document
 from sdapi_compat.schema.options import flags_schema, options_schema
 from sdapi_compat.schema.routes_table import described
+from sdapi_compat.scripting.openapi import add_script_arguments
 from sdapi_compat.settings.table import FLAGS
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ async def openapi(request: Request) -> Response:
         if isinstance(route, Route)
         for method in route.methods or ()
     ]
-    settings = services(request).settings
+    held = services(request)
+    settings = held.settings
     about = About(
         title=TITLE,
         version=SPOKEN_VERSION.removeprefix("v"),
@@ -90,4 +92,10 @@ async def openapi(request: Request) -> Response:
         "Options": options_schema((option.key, option.default, option.label) for option in TABLE),
         "Flags": flags_schema((flag.key, flag.default, flag.sentence) for flag in FLAGS if flag.listed),
     }
-    return json_reply(await asyncio.to_thread(document, described(mounted), tables, about))
+
+    def make() -> dict[str, Any]:
+        made = document(described(mounted), tables, about)
+        add_script_arguments(made, held.scripts)
+        return made
+
+    return json_reply(await asyncio.to_thread(make))

@@ -115,7 +115,8 @@ async def internal_progress(request: Request) -> Response:
     share, preview = job.progress.fraction(), job.progress.preview
     shown = None
     if asked.live_preview and preview is not None and preview.number != asked.id_live_preview:
-        shown = "data:image/png;base64," + await _picture(preview, "png")
+        form = services(request).options.snapshot().text("live_previews_image_format")
+        shown = f"data:image/{form};base64," + await _picture(preview, form)
     return json_reply(
         InternalProgressResponse(
             active=True,

@@ -16,6 +16,7 @@ from sdapi_compat.routes import (
     pages,
     power,
     progress,
+    script_listings,
     unbuilt,
 )
 
@@ -82,8 +83,8 @@ LISTS = [
     get(f"{API}/prompt-styles", listings.prompt_styles),
     get(f"{API}/embeddings", listings.embeddings),
     get(f"{API}/loras", listings.loras),
-    get(f"{API}/scripts", listings.scripts),
-    get(f"{API}/script-info", listings.script_info),
+    get(f"{API}/scripts", script_listings.scripts),
+    get(f"{API}/script-info", script_listings.script_info),
     get(f"{API}/extensions", listings.nothing),
 ]
 MODEL = [

@@ -22,14 +22,16 @@ def argument(
     step: float | None = None,
     choices: Sequence[str] | None = None,
 ) -> msgspec.Meta:
-    """Metadata of one argument, for `Annotated[type, argument(...)]`. `choices` is shown, not enforced."""
+    """Metadata of one argument, for `Annotated[type, argument(...)]`: shown to people, not enforced."""
     shown = {
         "minimum": minimum,
         "maximum": maximum,
         "step": step,
         "choices": list(choices) if choices else None,
     }
-    return msgspec.Meta(title=label, extra=shown)
+    documented = {"minimum": minimum, "maximum": maximum, "enum": shown["choices"]}
+    schema = {key: value for key, value in documented.items() if value is not None}
+    return msgspec.Meta(title=label, extra=shown, extra_json_schema=schema)
 
 
 class ArgumentInfo(NamedTuple):

@@ -104,9 +104,9 @@ def test_silence_is_408() -> None:
 
 def test_a_trickle_is_408_and_a_steady_sender_is_not() -> None:
     with pytest.raises(ApiError):
-        call(RequestBody(reading, 10**6, patience=0.2), Sender([part(1)] * 100, pause=0.05))
-    steady = [*[part(1024)] * 10, LAST]
-    assert body_of(call(RequestBody(reading, 10**6, patience=0.2), Sender(steady, pause=0.05))) == b"ok"
+        call(RequestBody(reading, 10**6, patience=1.0), Sender([part(1)] * 100, pause=0.1))
+    steady = [*[part(1024)] * 15, LAST]
+    assert body_of(call(RequestBody(reading, 10**6, patience=1.0), Sender(steady, pause=0.1))) == b"ok"
 
 
 def test_what_is_no_http_is_left_alone() -> None:
@@ -128,6 +128,7 @@ def test_websockets_need_a_user_too(password: str, status: int | None) -> None:
         entered.append(True)
 
     header = b"Basic " + base64.b64encode(f"me:{password}".encode())
-    sent = call(BasicAuth(app, {"me": "x"}), Sender([]), type="websocket", headers=[(b"authorization", header)])
+    scope = {"type": "websocket", "headers": [(b"authorization", header)]}
+    sent = call(BasicAuth(app, {"me": "x"}), Sender([]), **scope)
     assert bool(entered) == (status is None)
     assert [message["status"] for message in sent[:1]] == ([] if status is None else [status])

@@ -14,14 +14,16 @@ import pytest
 
 NUMBERS = itertools.count()
 PROGRESS = "/sdapi/v1/progress"
+Begun = tuple[str, Future[dict[str, Any]]]
+"""A job's id and its reply to come."""
 
 
 @pytest.fixture
-def start(server: Any, pool: ThreadPoolExecutor) -> Iterator[Callable[..., tuple[str, Future[dict[str, Any]]]]]:
-    """`start(**fields)` -> the job's id and its reply to come. Whatever still runs is interrupted at the end."""
-    begun: list[tuple[str, Future[dict[str, Any]]]] = []
+def start(server: Any, pool: ThreadPoolExecutor) -> Iterator[Callable[..., Begun]]:
+    """`start(**fields)`: begin a job. Whatever still runs is interrupted at the end."""
+    begun: list[Begun] = []
 
-    def begin(**fields: Any) -> tuple[str, Future[dict[str, Any]]]:
+    def begin(**fields: Any) -> Begun:
         name = f"task(test-{next(NUMBERS)})"
         begun.append((name, pool.submit(server.txt2img, force_task_id=name, **fields)))
         return begun[-1]
@@ -164,7 +166,8 @@ def test_internal_progress_tells_who_runs_waits_and_is_done(server: Any, start: 
     ]
     told = internal(server, third)
     assert (told["active"], told["queued"], told["completed"]) == (False, True, False)
-    assert (told["progress"], told["eta"], told["live_preview"], told["id_live_preview"]) == (None, None, None, -1)
+    assert [told[key] for key in ("progress", "eta", "live_preview")] == [None, None, None]
+    assert told["id_live_preview"] == -1
     server.post(f"/sdapi/v1/interrupt?id_task={first}")
     running.result(timeout=60)
     assert internal(server, first)["completed"] is True

@@ -20,7 +20,7 @@ from h2.events import DataReceived, ResponseReceived, StreamEnded
 
 USERS = "me:se:cret,naïve:pässwörd"
 TINY = {"prompt": "x", "steps": 1, "width": 64, "height": 64, "sampler_name": "Euler"}
-CERTIFICATE = ["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+CERTIFICATE = "openssl req -x509 -newkey ed25519 -nodes -days 2 -subj /CN=localhost".split()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-OFFERED = {"sdapi_compat.scripting", "sdapi_compat.errors"}
+# imaging: functions from pictures to pictures, which know nothing of the server.
+OFFERED = {"sdapi_compat.scripting", "sdapi_compat.errors", "sdapi_compat.imaging"}
 FILES = sorted(path for name in ("scripts", "extensions") for path in (ROOT / name).rglob("*.py"))
 
 

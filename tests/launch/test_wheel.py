@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -14,26 +15,13 @@ import pytest
 @pytest.fixture(scope="session")
 def contents(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """The wheel of a copy of the repository, built offline with the installed setuptools."""
-    from pathlib import Path
-
     root = Path(__file__).resolve().parent.parent.parent
     folder = tmp_path_factory.mktemp("wheel")
-    kept = shutil.ignore_patterns(
-        ".git", ".venv", "tests", "models", "outputs", "build", "*.egg-info", ".*_cache"
-    )
-    shutil.copytree(root, folder / "source", ignore=kept)
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-build-isolation",
-        "--no-deps",
-        "--no-index",
-    ]
+    others = ("tests", "models", "outputs", "build", "*.egg-info", ".*")
+    shutil.copytree(root, folder / "source", ignore=shutil.ignore_patterns(*others))
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps"]
     subprocess.run(
-        [*command, "--wheel-dir", str(folder), str(folder / "source")],
+        [*command, "--no-index", "--wheel-dir", str(folder), str(folder / "source")],
         check=True,
         env={**os.environ, "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
     )

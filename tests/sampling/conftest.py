@@ -54,17 +54,17 @@ def wavy() -> Model:
 def drive(schedule: NoiseSchedule) -> Drive:
     """Runs a sampler against D(x, sigma).
 
-    An ask for noise is answered with eps = (x_sigma - D) / sigma at the level of its (fractional) time; its
-    unconditional part is 0.9 times that.
+    An ask for noise is answered with eps = (x_sigma - D) / sigma at the level of its time, with log abar
+    linear between the whole ones; its unconditional part is 0.9 times that.
     """
 
     def answer(ask: Denoise | PredictNoise, model: Model) -> Tensor | NoisePrediction:
         if isinstance(ask, Denoise):
             return model(ask.x, ask.sigma)
-        log_sigma = schedule.log_sigmas.double()
+        log_abar = schedule.alphas_cumprod.double().log()
         low = min(int(ask.timestep), 998)
-        log_level = torch.lerp(log_sigma[low], log_sigma[low + 1], ask.timestep - low)
-        sigma = float(log_level.exp())
+        abar = float(torch.lerp(log_abar[low], log_abar[low + 1], ask.timestep - low).exp())
+        sigma = ((1 - abar) / abar) ** 0.5
         x = ask.x * (1 + sigma**2) ** 0.5
         eps = (x - model(x, sigma)) / sigma
         return NoisePrediction(eps, 0.9 * eps)

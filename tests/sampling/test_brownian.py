@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 import torch
@@ -51,17 +52,15 @@ def test_an_empty_interval_is_allowed() -> None:
     BrownianTree([1], 14.0, 14.0, normal)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(LOW, HIGH), min_size=3, max_size=6, unique=True))
 def test_increments_add_up_whatever_the_order(levels: list[float]) -> None:
     one, other = tree([1]), tree([1])
     levels = sorted(levels)
-    if min(b - a for a, b in zip(levels, levels[1:], strict=False)) < 1e-5:
+    if min(b - a for a, b in pairwise(levels)) < 1e-5:
         return
     whole = one(levels[0], levels[-1]) * (levels[-1] - levels[0]) ** 0.5
-    parts = [
-        other(a, b) * (b - a) ** 0.5 for a, b in reversed(list(zip(levels, levels[1:], strict=False)))
-    ]
+    parts = [other(a, b) * (b - a) ** 0.5 for a, b in reversed(list(pairwise(levels)))]
     assert torch.allclose(sum(parts[1:], parts[0]), whole, atol=1e-4)
 
 

@@ -30,9 +30,7 @@ def test_one_prompt_per_image_is_classifier_free_guidance() -> None:
 def test_parts_add_up_by_weight() -> None:
     cond, uncond = rows(3, 1), rows(2, 2)
     result = guidance.combine(cond, uncond, [0, 1, 0], [1.0, 1.0, -0.4], 5.0)
-    assert torch.allclose(
-        result[0], uncond[0] + 5 * (cond[0] - uncond[0]) + 5 * -0.4 * (cond[2] - uncond[0])
-    )
+    assert torch.allclose(result[0], uncond[0] + 5 * (cond[0] - uncond[0]) + 5 * -0.4 * (cond[2] - uncond[0]))
     assert torch.allclose(result[1], uncond[1] + 5 * (cond[1] - uncond[1]))
 
 

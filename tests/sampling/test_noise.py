@@ -118,7 +118,10 @@ def test_sizes_that_resize_nothing(size: tuple[int, int] | None) -> None:
     ],
 )
 def test_paste_centred(target: int, source: int, to: slice, cut: slice) -> None:
-    canvas, noise = torch.zeros(1, target, 3), torch.arange(1.0, source + 1).reshape(1, source, 1).repeat(1, 1, 3)
+    canvas, noise = (
+        torch.zeros(1, target, 3),
+        torch.arange(1.0, source + 1).reshape(1, source, 1).repeat(1, 1, 3),
+    )
     expected = torch.zeros(1, target, 3)
     expected[:, to] = noise[:, cut]
     assert torch.equal(paste_centred(canvas, noise), expected)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdapi_compat.sampling.noise_schedule import (
@@ -40,12 +40,14 @@ def test_sigma_is_the_noise_to_signal_ratio() -> None:
     assert SD.alpha_bar(500) == float(ABAR[500])
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 999))
 def test_whole_times_are_table_entries(t: int) -> None:
     assert float(SD.t_to_sigma(torch.tensor(t))) == pytest.approx(float(SD.sigmas[t]), rel=1e-6)
     assert SD.sigma_to_t(float(SD.sigmas[t])) == pytest.approx(t, abs=2e-3)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.floats(0, 999))
 def test_time_survives_the_way_through_sigma(t: float) -> None:
     assert SD.sigma_to_t(float(SD.t_to_sigma(torch.tensor(t)))) == pytest.approx(t, abs=2e-2)
@@ -66,6 +68,7 @@ def test_the_ends_map_exactly() -> None:
     assert SD.sigma_to_t(SD.sigma_max) == 999.0
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.floats(0.03, 14.6))
 def test_quantised_time_is_the_nearest_whole_one(sigma: float) -> None:
     t = NoiseSchedule(ABAR, quantize=True).sigma_to_t(sigma)
@@ -118,6 +121,7 @@ def test_lcm_times_are_the_models(k: int) -> None:
     assert float(LCM.t_to_sigma(torch.tensor(20.0 * k + 19))) == pytest.approx(float(LCM.sigmas[k]))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.floats(0.01, 20.0))
 def test_lcm_time_is_the_nearest_distilled_one(sigma: float) -> None:
     t = LCM.sigma_to_t(sigma)

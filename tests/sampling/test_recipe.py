@@ -4,7 +4,7 @@ import math
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdapi_compat.sampling.recipe import (
@@ -122,6 +122,7 @@ def test_img2img_steps(steps: int, denoise: float, fixed: bool, expected: Img2Im
     assert img2img_steps(steps, denoise, fixed) == expected
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 150), st.floats(0.001, 1.0))
 def test_img2img_runs_at_least_one_step_and_at_most_all(steps: int, denoise: float) -> None:
     part = img2img_steps(steps, denoise, False)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdapi_compat.sampling.table import (
@@ -190,6 +190,7 @@ def test_folding_names_the_default_scheduler_automatic() -> None:
     assert normalise("Euler", "Karras", fold_default=True) == ("Euler", "Karras")
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from([spec.name for spec in SAMPLERS]),
     st.sampled_from([spec.label for spec in SCHEDULERS]),
@@ -198,6 +199,7 @@ def test_resolved_texts_resolve_to_themselves(sampler: str, scheduler: str) -> N
     assert resolve(sampler, scheduler) == Resolved(sampler, scheduler)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.text(), st.one_of(st.none(), st.text()))
 def test_any_text_resolves_to_something_in_the_tables(sampler: str, scheduler: str | None) -> None:
     name, label = resolve(sampler, scheduler)

@@ -43,7 +43,8 @@ def text() -> Any:
     config = CLIPTextConfig(
         vocab_size=99, hidden_size=8, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2
     )
-    return CLIPTextModel(config).requires_grad_(False).eval()
+    model: Any = CLIPTextModel(config)
+    return model.requires_grad_(False).eval()
 
 
 @pytest.fixture(scope="session")

@@ -237,18 +237,18 @@ def test_deltas_are_added_in_the_weights_precision(
 
 
 def test_channels_last_stays(model: DiffusionModel, write_adapter: Write, random: Random) -> None:
-    conv = model.unet.get_submodule("conv_in")
-    original = conv.weight.data
-    conv.weight.data = original.to(memory_format=torch.channels_last)
+    weight = _weight(model, "conv_in")
+    original = weight.data
+    weight.data = original.to(memory_format=torch.channels_last)
     file = write_adapter("conv.safetensors", {"lora_unet_conv_in.diff": random(*original.shape)})
     adapters = AdapterSet(model)
     adapters.apply([AdapterWish(file, 1.0, 1.0)])
-    assert conv.weight.is_contiguous(memory_format=torch.channels_last)
-    assert not torch.equal(conv.weight, original)
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert not torch.equal(weight, original)
     adapters.apply(())
-    assert conv.weight.is_contiguous(memory_format=torch.channels_last)
-    assert torch.equal(conv.weight, original)
-    conv.weight.data = original
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(weight, original)
+    weight.data = original
 
 
 def test_bases_can_wait_elsewhere(model: DiffusionModel, lora: LoraFile) -> None:
@@ -263,13 +263,14 @@ def test_bases_can_wait_elsewhere(model: DiffusionModel, lora: LoraFile) -> None
 def test_a_weight_that_moved_gets_its_base_where_it_is_now(model: DiffusionModel, lora: LoraFile) -> None:
     """The meta device stands for any other: what comes back there has no values, but the device shows."""
     adapters = AdapterSet(model)
-    parameter = _weight(model, QUERY)
-    base = parameter.data
+    module = model.unet.get_submodule(QUERY)
+    before, base = module.weight, module.weight.data
     adapters.apply([AdapterWish(lora, 0.0, 1.0)])
-    parameter.data = parameter.data.to("meta")
+    module.weight = nn.Parameter(torch.empty(64, 64, device="meta"), requires_grad=False)
     adapters.apply(())
-    assert parameter.is_meta
-    parameter.data = base
+    assert module.weight.is_meta
+    before.data = base
+    module.weight = before
 
 
 def test_unknown_names_are_reported_once(
@@ -291,6 +292,7 @@ def test_unknown_names_are_reported_once(
     assert torch.equal(_weight(model, QUERY), base + 1)
 
 
+LOHA = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")
 BAD: dict[str, dict[str, Tensor]] = {
     "another width": {"lora_up.weight": torch.ones(64, 2), "lora_down.weight": torch.ones(2, 63)},
     "ranks that differ": {"lora_up.weight": torch.ones(64, 2), "lora_down.weight": torch.ones(3, 64)},
@@ -298,10 +300,12 @@ BAD: dict[str, dict[str, Tensor]] = {
     "vectors": {"lora_up.weight": torch.ones(64), "lora_down.weight": torch.ones(64)},
     "an outer product": {"lora_up.weight": torch.ones(30000, 1), "lora_down.weight": torch.ones(1, 30000)},
     "empty": {"lora_up.weight": torch.ones(64, 0), "lora_down.weight": torch.ones(0, 0)},
-    "alpha of many": {"lora_up.weight": torch.ones(64, 2), "lora_down.weight": torch.ones(2, 64), "alpha": torch.ones(5)},
+    "alpha of many": {
+        "lora_up.weight": torch.ones(64, 2), "lora_down.weight": torch.ones(2, 64), "alpha": torch.ones(5),
+    },
     "half an algorithm": {"lora_up.weight": torch.ones(64, 2)},
-    "loha": {f"hada_w{n}": torch.ones(3) for n in ("1_a", "1_b", "2_a", "2_b")},
-    "loha core": {**{f"hada_w{n}": torch.ones(2, 64) for n in ("1_a", "1_b", "2_a", "2_b")}, "hada_t1": torch.ones(2)},
+    "loha": {name: torch.ones(3) for name in LOHA},
+    "loha core": {**{name: torch.ones(2, 64) for name in LOHA}, "hada_t1": torch.ones(2)},
     "lokr": {"lokr_w1": torch.ones(()), "lokr_w2": torch.ones(64, 64)},
     "ia3": {"weight": torch.ones(64), "on_input": torch.ones(2)},
     "glora": {f"{n}.weight": torch.ones(64) for n in ("a1", "a2", "b1", "b2")},

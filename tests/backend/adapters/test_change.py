@@ -27,8 +27,11 @@ def test_the_first_complete_algorithm_counts(random: Random) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [["alpha"], ["lora_up"], ["lora_down", "alpha"], ["hada_w1_a", "hada_w1_b"], ["lokr_w1"], ["weight"],
-              ["a1", "a2", "b1"], ["b_norm"], ["diff_b"], ["dora_scale"]],
+    "names",
+    [
+        ["alpha"], ["lora_up"], ["lora_down", "alpha"], ["hada_w1_a", "hada_w1_b"], ["lokr_w1"], ["weight"],
+        ["a1", "a2", "b1"], ["b_norm"], ["diff_b"], ["dora_scale"],
+    ],
 )  # fmt: skip
 def test_incomplete_parts_name_themselves(random: Random, names: list[str]) -> None:
     with pytest.raises(BadWeightFile, match=f"no known algorithm has the parts {', '.join(sorted(names))}"):

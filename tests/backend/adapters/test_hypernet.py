@@ -23,7 +23,8 @@ CONTEXT, INNER = 8, 64
 
 
 def _linears(random: Random, width: int, *hidden: int, old: bool = False) -> State:
-    state, inside = {}, width
+    state: State = {}
+    inside = width
     for index, outside in enumerate((*hidden, width)):
         name = f"linear{index + 1}" if old else f"linear.{index}"
         state |= {f"{name}.weight": random(outside, inside) * 0.1, f"{name}.bias": random(outside)}
@@ -32,7 +33,8 @@ def _linears(random: Random, width: int, *hidden: int, old: bool = False) -> Sta
 
 
 def _write(path: Path, states: dict[int, tuple[State, State]], **settings: Any) -> HypernetworkFile:
-    torch.save({**states, "step": 7, "name": path.stem, **settings}, path)
+    content: dict[Any, Any] = {**states, "step": 7, "name": path.stem, **settings}
+    torch.save(content, path)
     return HypernetworkFile(path.stem, path)
 
 
@@ -121,8 +123,9 @@ def test_the_same_wishes_again_keep_the_hooks(
 @pytest.mark.parametrize(
     ("name", "function"),
     [
-        ("linear", lambda x: x), (None, lambda x: x), ("relu", F.relu), ("leakyrelu", F.leaky_relu), ("elu", F.elu),
-        ("swish", F.hardswish), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid), ("Softsign", F.softsign),
+        ("linear", lambda x: x), (None, lambda x: x), ("relu", F.relu), ("leakyrelu", F.leaky_relu),
+        ("elu", F.elu), ("swish", F.hardswish), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid),
+        ("Softsign", F.softsign),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("at_the_end", [True, False])
@@ -178,7 +181,9 @@ BAD: dict[str, Any] = {
     "no layers": {4: ({}, {})},
     "another width": {4: ({"linear.0.weight": torch.ones(4, 5)},) * 2},
     "an end of another width": {4: ({"linear.0.weight": torch.ones(5, 4)},) * 2},
-    "a bias of another width": {4: ({"linear.0.weight": torch.ones(4, 4), "linear.0.bias": torch.ones(3)},) * 2},
+    "a bias of another width": {
+        4: ({"linear.0.weight": torch.ones(4, 4), "linear.0.bias": torch.ones(3)},) * 2,
+    },
     "a bias alone": {4: ({"linear.0.bias": torch.ones(3)},) * 2},
     "a cube": {4: ({"linear.0.weight": torch.ones(4, 4, 4)},) * 2},
     "a scalar": {4: ({"linear.0.weight": torch.ones(())},) * 2},

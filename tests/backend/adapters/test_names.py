@@ -76,7 +76,7 @@ def test_layers_know_their_part(names: LayerNames) -> None:
         ("input_blocks_4_1_transformer_blocks_0_attn1_to_q", f"{ROW}.attn1.to_q"),
         ("input_blocks_4_1_proj_in", "down_blocks.1.attentions.0.proj_in"),
         ("input_blocks_3_0_op", "down_blocks.0.downsamplers.0.conv"),
-        ("middle_block_1_transformer_blocks_0_ff_net_0_proj", "mid_block.attentions.0.transformer_blocks.0.ff.net.0.proj"),
+        ("middle_block_1_transformer_blocks_0_norm3", "mid_block.attentions.0.transformer_blocks.0.norm3"),
         ("output_blocks_2_1_conv", "up_blocks.0.upsamplers.0.conv"),
         ("output_blocks_5_2_conv", "up_blocks.1.upsamplers.0.conv"),
         ("output_blocks_11_0_skip_connection", "up_blocks.3.resnets.2.conv_shortcut"),
@@ -97,7 +97,8 @@ def test_every_name_of_an_original_checkpoint(
     """diffusers' converter says where each tensor of a single-file checkpoint belongs."""
     start = "model.diffusion_model."
     tensors = {key: tensor for key, tensor in ldm_tensors().items() if key.startswith(start)}
-    converted = convert_ldm_unet_checkpoint(dict(tensors), dict(tiny_model.unet.config))
+    convert: Any = convert_ldm_unet_checkpoint
+    converted = convert(dict(tensors), dict(tiny_model.unet.config))
     homes = {tensor.data_ptr(): key.rpartition(".")[0] for key, tensor in converted.items()}
     names = LayerNames(tiny_model.unet, tiny_model.text.module)
     seen = set()

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -12,6 +12,7 @@ from sdapi_compat.sampling.recipe import Churn
 from sdapi_compat.sampling.samplers.steps import ancestral_step, churned, derivative, log_time, root
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.floats(0.01, 100), st.floats(0, 1), st.floats(0, 1))
 def test_an_ancestral_step_ends_at_its_level(sigma: float, share: float, eta: float) -> None:
     down, up = ancestral_step(sigma, sigma * share, eta)
