@@ -85,17 +85,23 @@ def prepared(root: Path, environ: Mapping[str, str]) -> Environment:
 
 def with_pip(environment: Environment, environ: Mapping[str, str]) -> None:
     """See that the environment has pip: some tools leave it out, and an interruption may have. Failure."""
-    pip, ensurepip = ([str(environment.python), "-m", name] for name in ("pip", "ensurepip"))
-    if succeeds([*pip, "--version"]):
+    if has_pip(environment):
         return
     say(f"Adding pip to {environment.folder} ...")
-    if environment.own and not succeeds([*ensurepip, "--default-pip"]):
-        say(f"{environment.folder} was left half made: it is made again.")
-        remove(environment.folder)
-        create(environment, environ)
-    elif not environment.own:
+    ensurepip = [str(environment.python), "-m", "ensurepip", "--default-pip"]
+    if environment.own:
+        if not succeeds(ensurepip) or not has_pip(environment):
+            say(f"{environment.folder} was left half made: it is made again.")
+            remove(environment.folder)
+            create(environment, environ)
+    else:
         step = f"adding pip to the active virtual environment {environment.folder}"
-        run(step, [*ensurepip, "--default-pip"], environment.log, environ)
+        run(step, ensurepip, environment.log, environ)
+
+
+def has_pip(environment: Environment) -> bool:
+    """Whether the environment has a pip that starts."""
+    return succeeds([str(environment.python), "-I", "-c", "import pip._internal.cli.main"])
 
 
 def succeeds(command: Sequence[str]) -> bool:

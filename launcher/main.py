@@ -152,6 +152,8 @@ def successor(root: Path, request: Request, environment: Environment, environ: M
         return Handover([python, "-m", "pytest", *request.tests], dict(environ), root)
     path = os.pathsep.join(filter(None, (str(root), environ.get("PYTHONPATH"))))
     settings = {**environ, "PYTHONPATH": path, "SDAPI_DATA_DIR": environ.get("SDAPI_DATA_DIR") or str(root)}
+    # Python 3.11 and later then look for modules in the product only, whatever lies in the current folder.
+    settings["PYTHONSAFEPATH"] = "1"
     if request.has("--test-server"):
         settings.pop("COMMANDLINE_ARGS", None)
     return Handover([python, "-m", "sdapi_compat", *request.arguments], settings, Path.cwd())

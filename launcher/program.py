@@ -33,7 +33,7 @@ def run(step: str, command: Sequence[str], log: Path, environment: Mapping[str, 
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     output: list[str] = []
-    with log.open("a", encoding="utf-8") as file:
+    with log.open("a", encoding="utf-8", buffering=1) as file:
         file.write(f"$ {' '.join(command)}\n")
         try:
             process = start(command, environment)

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from sdapi_compat.errors import Fault, SdapiError
-from sdapi_compat.middleware import AccessLog, BasicAuth, ProcessTime, RequestBody
+from sdapi_compat.middleware import AccessLog, BasicAuth, ProcessTime, RequestBody, Subpath
 from sdapi_compat.routes.reply import error_reply, json_reply
 from sdapi_compat.routes.table import all_routes
 
@@ -90,7 +90,7 @@ def middleware(settings: Settings) -> list[Middleware]:
     ]
     if settings.users:
         chain.append(Middleware(BasicAuth, users={user.name: user.password for user in settings.users}))
-    return chain
+    return [*chain, Middleware(Subpath)]
 
 
 async def on_refusal(request: Request, error: Exception) -> Response:

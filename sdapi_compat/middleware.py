@@ -76,6 +76,20 @@ class AccessLog:
             log.info("API %s %s %s %.4f", status, route, client, time.perf_counter() - start)
 
 
+class Subpath:
+    """Puts back the path that a proxy in front has taken off, as ASGI wants it: redirects are made from it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        root = scope.get("root_path", "")
+        path = scope.get("path", "")
+        if root and path and path != root and not path.startswith(f"{root}/"):
+            scope = {**scope, "path": root + path}
+        await self.app(scope, receive, send)
+
+
 class RequestBody:
     """Bounds what a request may send, and reads what the application leaves unread.
 

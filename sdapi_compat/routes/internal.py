@@ -68,7 +68,7 @@ async def login(request: Request) -> Response:
     """POST /login: form login of the original's web UI. Without users it leads back to the start page."""
     users = services(request).settings.users
     if not users:
-        return RedirectResponse("/", 302)
+        return RedirectResponse(f"{request.scope['root_path']}/", 302)
     form = decode(LoginForm, await request.body(), request.headers.get("content-type")).value
     matches = [
         secrets.compare_digest(form.username.encode(), user.name.encode())

@@ -47,7 +47,7 @@ def post(path: str, handler: Handler) -> Route:
 def all_routes(services: Services) -> list[BaseRoute]:
     """The server's own routes, then those of extensions."""
     routes: list[BaseRoute] = [*GENERATION, *CONTROL, *LISTS, *MODEL, *INTERNAL, *PAGES]
-    routes += [post(path, unbuilt.unbuilt) for path in unbuilt.REASONS]
+    routes += [post(path, unbuilt.unbuilt(reason)) for path, reason in unbuilt.REASONS.items()]
     if services.settings.api_server_stop:
         routes += POWER
     for extension in services.scripts.extensions.values():

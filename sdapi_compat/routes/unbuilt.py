@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from sdapi_compat.errors import ApiError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -19,6 +21,10 @@ REASONS = {
 }
 
 
-async def unbuilt(request: Request) -> Response:
-    """Answers 501; the reasons are also in docs/compatibility.md."""
-    raise ApiError(501, REASONS[request.url.path])
+def unbuilt(reason: str) -> Callable[[Request], Awaitable[Response]]:
+    """A handler that answers 501; the reasons are also in docs/compatibility.md."""
+
+    async def refuse(request: Request) -> Response:
+        raise ApiError(501, reason)
+
+    return refuse

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-Words: TypeAlias = Any  # 32-bit words in 64-bit cells: products need the room
+Words: TypeAlias = "NDArray[np.uint64] | np.uint64"  # 32-bit words in 64-bit cells: products need the room
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL0, _WEYL1 = 0x9E3779B9, 0xBB67AE85

@@ -1,4 +1,4 @@
-"""The public protocol of scripts/ and extensions/: import from here, from nowhere deeper.
+"""The public protocol of scripts/ and extensions/: import from here, `sdapi_compat.imaging` and `.errors`.
 
 A *script* is chosen by `script_name`. It takes the request as a `Draft`, yields the drafts it wants made and
 receives an `Outcome` for each. An *extension* is always on: it may change the draft, change the plan, look at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 A = TypeVar("A", bound=msgspec.Struct)
+FIELD = re.compile(r"`\$\.(\w+)")
 
 
 def argument(
@@ -78,5 +80,6 @@ def bind(arguments: type[A], values: Sequence[Any], where: tuple[str | int, ...]
         return msgspec.convert(given, arguments, strict=False)
     except msgspec.ValidationError as error:
         text = str(error)
-        place = next((i for i, name in enumerate(names) if f"$.{name}" in text), 0)
+        found = FIELD.search(text)
+        place = names.index(found[1]) if found else 0
         raise InvalidRequest([Problem((*where, place), text, "type_error")]) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import re
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -118,7 +119,7 @@ def discover(scripts: Iterable[Path], extensions: Iterable[Path]) -> ScriptIndex
 
 
 def _load(file: Path, name: str, kind: type[P]) -> P | None:
-    module_name = f"sdapi_compat_plugin_{file.parent.name}_{file.stem}"
+    module_name = re.sub(r"\W", "_", f"sdapi_compat_plugin{file.absolute().with_suffix('')}")
     spec = importlib.util.spec_from_file_location(module_name, file)
     if spec is None or spec.loader is None:
         return None

@@ -33,7 +33,7 @@ def test_a_full_queue_is_told_at_once(start_server: Any, pool: ThreadPoolExecuto
     server = start_server("--max-queue", "1")
     long = {"prompt": "x", "width": 64, "height": 64, "steps": 2000, "force_task_id": "long"}
     first = pool.submit(server.post, "/sdapi/v1/txt2img", long)
-    until(lambda: server.get("/sdapi/v1/progress").json()["current_task"] == "long")
+    until(lambda: server.get("/sdapi/v1/progress").json().get("current_task") == "long")
     second = pool.submit(server.post, "/sdapi/v1/txt2img", long | {"steps": 1, "force_task_id": "short"})
     until(lambda: server.get("/internal/pending-tasks").json()["tasks"] == ["short"])
     refused = server.post("/sdapi/v1/txt2img", long)

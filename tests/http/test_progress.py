@@ -37,14 +37,14 @@ def start(server: Any, pool: ThreadPoolExecutor) -> Iterator[Callable[..., Begun
 
 def is_running(server: Any, name: str, step: int = 1) -> bool:
     told = server.get(PROGRESS).json()
-    return told["current_task"] == name and told["state"]["sampling_step"] >= step
+    return told.get("current_task") == name and told["state"]["sampling_step"] >= step
 
 
 def test_progress_of_a_running_job(server: Any, start: Any, until: Any) -> None:
     name, reply = start(steps=14)
     polls = []
     until(lambda: polls.append(server.get(PROGRESS).json()) or reply.done())
-    running = [poll for poll in polls if poll["current_task"] == name]
+    running = [poll for poll in polls if poll.get("current_task") == name]
     steps = [poll["state"]["sampling_step"] for poll in running]
     assert steps == sorted(steps)
     assert steps[-1] > steps[0]
@@ -86,7 +86,7 @@ def test_after_the_job_the_state_is_idle_but_keeps_its_time(server: Any, start: 
     assert (told["state"]["job"], told["state"]["job_count"]) == ("", 0)
     assert told["state"]["job_timestamp"] == info["job_timestamp"]
     assert told["current_image"] is None
-    assert told["current_task"] is None
+    assert "current_task" not in told
 
 
 def test_interrupt_ends_the_job_early_with_a_picture(server: Any, start: Any, until: Any) -> None:

@@ -56,14 +56,17 @@ def test_second_start_installs_nothing(product):
     assert not log.exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="CPU time of children")
 def test_second_start_is_fast(product):
-    def seconds() -> float:
-        began = time.perf_counter()
-        assert product.launch("--exit").returncode == 0
-        return time.perf_counter() - began
+    """It waits for nothing, so that CPU time is what counts, and other programs do not spoil the measure."""
 
-    # The best of several: other programs may be busy, and the bar is about this one.
-    assert min(seconds() for _ in range(8)) < 0.5
+    def seconds() -> float:
+        before = os.times()
+        assert product.launch("--exit").returncode == 0
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+    assert min(seconds() for _ in range(3)) < 0.5
 
 
 def test_a_changed_pin_is_installed(product):
@@ -76,6 +79,7 @@ def test_a_changed_pin_is_installed(product):
 
 def test_a_failed_installation_explains_itself_and_is_repaired_by_the_next_start(product):
     requirements = product.root / "requirements.txt"
+    good = requirements.read_text()
     requirements.write_text("alpha==9.9\n")
     failed = product.launch("--nowebui")
     assert failed.returncode == 1
@@ -86,23 +90,18 @@ def test_a_failed_installation_explains_itself_and_is_repaired_by_the_next_start
     assert str(product.root / ".venv" / "install.log") in failed.stdout
     assert "Traceback" not in failed.stdout
     assert "SERVER" not in failed.stdout
-    requirements.write_text("alpha==2.0\n")
-    assert told_by_server(product.launch("--nowebui").stdout)["argv"] == ["--nowebui"]
-
-
-def test_the_same_failure_is_met_again(product):
-    (product.root / "requirements.txt").write_text("alpha==9.9\n")
-    assert product.launch("--exit").returncode == 1
-    (product.root / "requirements.txt").write_text("alpha==1.0  # with a reason\n")
-    repaired = product.launch("--exit")
-    assert repaired.returncode == 0
+    requirements.write_text(good)
+    repaired = product.launch("--nowebui")
     assert "Installing the packages of the server" in repaired.stdout, "a failure leaves no stamp"
+    assert told_by_server(repaired.stdout)["argv"] == ["--nowebui"]
 
 
 def test_an_index_that_does_not_answer(product):
     (product.root / "requirements.txt").write_text("beta==1.0\n")
     nowhere = "http://127.0.0.1:9/simple"
-    failed = product.launch("--exit", PIP_NO_INDEX=None, PIP_FIND_LINKS=None, PIP_INDEX_URL=nowhere)
+    failed = product.launch(
+        "--exit", PIP_NO_INDEX=None, PIP_FIND_LINKS=None, PIP_INDEX_URL=nowhere, PIP_RETRIES="1"
+    )
     assert failed.returncode == 1
     assert "Why:  the package index does not answer" in failed.stdout
     assert "HTTPS_PROXY" in failed.stdout
@@ -183,7 +182,9 @@ def test_the_active_environment_is_used(product):
     python = other / product.python.relative_to(product.root / ".venv")
     shutil.rmtree(product.root / ".venv")
     command = [str(python), str(product.root / "launch.py"), "--nowebui"]
-    started = subprocess.run(command, env=product.environ, capture_output=True, text=True, check=False)
+    started = subprocess.run(
+        command, env=product.environ, cwd=product.root.parent, capture_output=True, text=True, check=False
+    )
     assert told_by_server(started.stdout)["python"] == str(python)
     assert not (product.root / ".venv").exists()
 
@@ -296,3 +297,9 @@ def test_a_requirement_file_that_is_not_there(product):
     assert failed.returncode == 1
     assert "requirements.txt" in failed.stdout
     assert "Traceback" not in failed.stdout
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="PYTHONSAFEPATH came with Python 3.11")
+def test_modules_in_the_current_folder_are_not_mistaken_for_the_products(product):
+    (product.root.parent / "sdapi_compat.py").write_text("raise SystemExit('the wrong one')")
+    assert told_by_server(product.launch("--nowebui").stdout)["argv"] == ["--nowebui"]

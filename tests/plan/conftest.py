@@ -58,6 +58,7 @@ def world(tmp_path: Path) -> World:
         max_name_length=128,
         unix_names=False,
         keep_history=True,
+        check_nan=True,
     )
 
 

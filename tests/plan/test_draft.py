@@ -29,7 +29,6 @@ NULLABLE = {
     "width": 512,
     "height": 512,
     "tiling": False,
-    "restore_faces": False,
     "disable_extra_networks": False,
 }
 
@@ -75,9 +74,9 @@ def test_sampler_index_counts_only_without_a_sampler_name(txt2img: Make) -> None
     assert txt2img(sampler_index="Heun", sampler_name="").sampler == "Heun"
 
 
-def test_tiling_and_faces_come_from_the_options_when_null(txt2img: Make) -> None:
+def test_tiling_comes_from_the_options_when_null(txt2img: Make) -> None:
     options = {"tiling": True, "face_restoration": True}
-    assert (txt2img(options).tiling, txt2img(options).restore_faces) == (True, True)
+    assert txt2img(options).tiling
     assert not txt2img(options, tiling=False).tiling
 
 

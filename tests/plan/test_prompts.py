@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from sdapi_compat.errors import InvalidRequest
-from sdapi_compat.plan.prompts import PromptRules
+from sdapi_compat.plan.plan import Prompts
+from sdapi_compat.plan.prompts import PromptOptions, PromptRules
 from sdapi_compat.prompt.styles import Style, StyleBook
 
 BOOK = StyleBook(
@@ -15,8 +16,14 @@ BOOK = StyleBook(
 )
 
 
-def rules(*styles: str, comments: bool = True) -> PromptRules:
-    return PromptRules(BOOK, styles, comments=comments)
+def rules(*styles: str, comments: bool = True, always: str = "None") -> PromptRules:
+    return PromptRules(BOOK, styles, PromptOptions(comments, always, 0.8))
+
+
+def test_a_network_for_every_prompt_is_added_unless_the_prompt_has_it() -> None:
+    assert rules(always="pixel").prepare("a cat", "mud", 1) == Prompts(("a cat<lora:pixel:0.8>",), ("mud",))
+    written = "a cat <lora:pixel:0.3>"
+    assert rules(always="pixel").prepare(written, "", 1).positive == (written,)
 
 
 def test_one_prompt_serves_all_images() -> None:

@@ -1,0 +1,111 @@
+"""Prompts to asks, encodings to rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from sdapi_compat.engine import conditioning
+from sdapi_compat.engine.asks import EncodeText
+from sdapi_compat.plan.plan import ModelChoice, TextRules
+from sdapi_compat.prompt.schedules import ScheduleSteps
+
+MODEL = ModelChoice("toy")
+
+
+class Words:
+    """A vocabulary of one token per word."""
+
+    bos, eos, pad, comma = 1, 2, 2, 3
+
+    def tokenize(self, texts: Any) -> list[list[int]]:
+        return [[3 if word == "," else 10 + len(word) for word in text.split()] for text in texts]
+
+
+class NoEmbeddings:
+    def find(self, tokens: Any, position: int) -> None:
+        return None
+
+
+def rules(**changes: Any) -> TextRules:
+    fields: dict[str, Any] = {
+        "clip_skip": 1,
+        "emphasis": "Original",
+        "comma_backtrack": 20,
+        "old_scheduling": False,
+        "pad_cond_uncond": False,
+        "pad_cond_uncond_v0": False,
+    }
+    return TextRules(**fields | changes)
+
+
+def encode(positive: list[str], negative: list[str], text_rules: TextRules, calls: int = 4) -> Any:
+    """Run `encode_prompts`, answering each ask with encodings that count up; gives (result, asks)."""
+    texts = conditioning.Texts(MODEL, Words(), NoEmbeddings(), text_rules, ScheduleSteps(calls))
+    body = conditioning.encode_prompts(texts, positive, negative)
+    asks: list[EncodeText] = []
+    answer = None
+    while True:
+        try:
+            ask = body.send(answer)
+        except StopIteration as stop:
+            return stop.value, asks
+        asks.append(ask)
+        rows, chunks = len(ask.prompts), len(ask.prompts[0])
+        answer = torch.full((rows, 77 * chunks, 2), float(len(asks)))
+        answer += torch.arange(rows).view(-1, 1, 1) / 10
+
+
+def test_equal_texts_are_encoded_once() -> None:
+    result, asks = encode(["a cat", "a cat", "a dog"], ["bad", "bad", "bad"], rules())
+    assert len(asks) == 3
+    assert [part.text.at(0)[0, 0].item() for parts in result.positive for part in parts] == [1, 1, 2]
+    assert [text.at(3)[0, 0].item() for text in result.negative] == [3, 3, 3]
+    assert result.empty is None
+
+
+def test_and_has_weights_in_positive_prompts_only() -> None:
+    result, asks = encode(["a cat AND a dog:0.5"], ["mud AND sand:2"], rules())
+    assert [part.weight for part in result.positive[0]] == [1.0, 0.5]
+    assert len(asks) == 3
+
+
+def test_editing_makes_variants_that_share_a_call() -> None:
+    result, asks = encode(["[cat:dog:2]"], [""], rules(), calls=4)
+    assert [len(ask.prompts) for ask in asks] == [2, 1]
+    text = result.positive[0][0].text
+    # The original's off-by-one: the first variant holds for one call more than its number.
+    assert [round(text.at(call)[0, 0].item(), 1) for call in range(4)] == [1.0, 1.0, 1.0, 1.1]
+
+
+def test_network_tags_are_taken_out_of_the_positive_prompt() -> None:
+    tagged, _ = encode(["a cat <lora:x:1>"], [""], rules())
+    plain, _ = encode(["a cat "], [""], rules())
+    assert tagged.positive[0][0].text.schedule == plain.positive[0][0].text.schedule
+
+
+def test_stacking_repeats_the_last_vector() -> None:
+    short, long = torch.arange(4.0).view(2, 2), torch.zeros(4, 2)
+    stacked = conditioning.stacked([short, long])
+    assert stacked.shape == (2, 4, 2)
+    assert stacked[0].tolist() == [[0, 1], [2, 3], [2, 3], [2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "changes", "expected", "label"),
+    [
+        ((77, 77), {"pad_cond_uncond": True}, (77, 77), None),
+        ((154, 77), {}, (154, 77), None),
+        ((154, 77), {"pad_cond_uncond": True}, (154, 154), "Pad conds"),
+        ((77, 231), {"pad_cond_uncond": True}, (231, 231), "Pad conds"),
+        ((154, 77), {"pad_cond_uncond_v0": True}, (154, 154), "Pad conds v0"),
+        ((77, 154), {"pad_cond_uncond_v0": True}, (77, 77), "Pad conds v0"),
+    ],
+)
+def test_matching_lengths(lengths: Any, changes: Any, expected: Any, label: Any) -> None:
+    cond, uncond = (torch.rand(2, length, 3) for length in lengths)
+    empty = torch.zeros(1, 77, 3) if "pad_cond_uncond" in changes else None
+    one, other, found = conditioning.matched(cond, uncond, rules(**changes), empty)
+    assert (one.shape[1], other.shape[1], found) == (*expected, label)

@@ -1,0 +1,342 @@
+"""The reply: counts of pictures, the info JSON, the echo of the request, and the text in the pictures."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+INFO_TYPES = {
+    "prompt": str,
+    "all_prompts": list,
+    "negative_prompt": str,
+    "all_negative_prompts": list,
+    "seed": int,
+    "all_seeds": list,
+    "subseed": int,
+    "all_subseeds": list,
+    "subseed_strength": int,
+    "width": int,
+    "height": int,
+    "sampler_name": str,
+    "cfg_scale": float,
+    "steps": int,
+    "batch_size": int,
+    "restore_faces": bool,
+    "face_restoration_model": type(None),
+    "sd_model_name": str,
+    "sd_model_hash": str,
+    "sd_vae_name": type(None),
+    "sd_vae_hash": type(None),
+    "seed_resize_from_w": int,
+    "seed_resize_from_h": int,
+    "denoising_strength": type(None),
+    "extra_generation_params": dict,
+    "index_of_first_image": int,
+    "infotexts": list,
+    "styles": list,
+    "job_timestamp": str,
+    "clip_skip": int,
+    "is_using_inpainting_conditioning": bool,
+    "version": str,
+}
+# What the original echoes for a request that says nothing, in its order.
+COMMON_ECHO: dict[str, Any] = {
+    "prompt": "",
+    "negative_prompt": "",
+    "styles": None,
+    "seed": -1,
+    "subseed": -1,
+    "subseed_strength": 0,
+    "seed_resize_from_h": -1,
+    "seed_resize_from_w": -1,
+    "sampler_name": None,
+    "scheduler": None,
+    "batch_size": 1,
+    "n_iter": 1,
+    "steps": 50,
+    "cfg_scale": 7.0,
+    "width": 512,
+    "height": 512,
+    "restore_faces": None,
+    "tiling": None,
+    "do_not_save_samples": False,
+    "do_not_save_grid": False,
+    "eta": None,
+    "denoising_strength": None,
+    "s_min_uncond": None,
+    "s_churn": None,
+    "s_tmax": None,
+    "s_tmin": None,
+    "s_noise": None,
+    "override_settings": None,
+    "override_settings_restore_afterwards": True,
+    "refiner_checkpoint": None,
+    "refiner_switch_at": None,
+    "disable_extra_networks": False,
+    "firstpass_image": None,
+    "comments": None,
+}
+HIRES_ECHO: dict[str, Any] = {
+    "enable_hr": False,
+    "firstphase_width": 0,
+    "firstphase_height": 0,
+    "hr_scale": 2.0,
+    "hr_upscaler": None,
+    "hr_second_pass_steps": 0,
+    "hr_resize_x": 0,
+    "hr_resize_y": 0,
+    "hr_checkpoint_name": None,
+    "hr_sampler_name": None,
+    "hr_scheduler": None,
+    "hr_prompt": "",
+    "hr_negative_prompt": "",
+}
+PICTURE_ECHO: dict[str, Any] = {
+    "init_images": None,
+    "resize_mode": 0,
+    "image_cfg_scale": None,
+    "mask": None,
+    "mask_blur_x": 4,
+    "mask_blur_y": 4,
+    "mask_blur": None,
+    "mask_round": True,
+    "inpainting_fill": 0,
+    "inpaint_full_res": True,
+    "inpaint_full_res_padding": 0,
+    "inpainting_mask_invert": 0,
+    "initial_noise_multiplier": None,
+    "latent_mask": None,
+}
+FIRST_ECHO: dict[str, Any] = {"force_task_id": None, "sampler_index": "Euler"}
+LAST_ECHO: dict[str, Any] = {
+    "script_name": None,
+    "script_args": [],
+    "send_images": True,
+    "save_images": False,
+    "alwayson_scripts": {},
+    "infotext": None,
+}
+TXT2IMG_ECHO = COMMON_ECHO | HIRES_ECHO | FIRST_ECHO | LAST_ECHO
+IMG2IMG_ECHO = COMMON_ECHO | PICTURE_ECHO | FIRST_ECHO | {"include_init_images": False} | LAST_ECHO
+
+
+def test_the_info_has_the_keys_and_types_of_the_original(server: Any, read: Any) -> None:
+    info = read.info(server.txt2img())
+    assert list(info) == list(INFO_TYPES)
+    assert {key: type(value) for key, value in info.items()} == INFO_TYPES
+    assert re.fullmatch(r"\d{14}", info["job_timestamp"])
+    assert info["version"] == "v1.10.1"
+    assert info["all_prompts"] == ["a red apple"]
+    assert (info["width"], info["height"], info["steps"], info["batch_size"]) == (64, 64, 2, 1)
+
+
+def test_the_info_is_text_and_the_parameters_are_an_object(server: Any) -> None:
+    reply = server.txt2img()
+    assert list(reply) == ["images", "parameters", "info"]
+    assert isinstance(reply["info"], str)
+    assert isinstance(reply["parameters"], dict)
+
+
+def test_the_model_is_the_listed_one(server: Any, read: Any) -> None:
+    reply = server.txt2img()
+    models = server.get("/sdapi/v1/sd-models").json()
+    listed = {entry["model_name"]: entry["hash"] for entry in models}
+    info, pairs = read.info(reply), read.pairs(reply)
+    assert listed[info["sd_model_name"]] == info["sd_model_hash"]
+    assert (pairs["Model"], pairs["Model hash"]) == (info["sd_model_name"], info["sd_model_hash"])
+
+
+def assert_echo(parameters: dict[str, Any], expected: dict[str, Any]) -> None:
+    """The same keys in the same order with values of the same types."""
+    assert list(parameters) == list(expected)
+    assert parameters == expected
+    assert {key: type(value) for key, value in parameters.items()} == {
+        key: type(value) for key, value in expected.items()
+    }
+
+
+def test_the_parameters_are_the_request_with_defaults(server: Any) -> None:
+    sent = {"steps": 1, "width": 64, "height": 64}
+    reply = server.post("/sdapi/v1/txt2img", sent)
+    assert_echo(reply.json()["parameters"], TXT2IMG_ECHO | sent)
+
+
+def test_the_parameters_of_img2img(server: Any, pictures: Any, photo: Any) -> None:
+    sent = {"steps": 1, "width": 64, "height": 64, "mask_blur": 3, "seed": 4}
+    reply = server.post("/sdapi/v1/img2img", sent | {"init_images": [pictures.encode(photo)]})
+    assert_echo(reply.json()["parameters"], IMG2IMG_ECHO | sent)
+
+
+def test_the_parameters_are_coerced_but_not_resolved(server: Any) -> None:
+    reply = server.txt2img(
+        steps="2", width=64.0, cfg_scale="5", tiling="true", styles=[], sampler_name="nobody", seed=-1
+    )
+    parameters = reply["parameters"]
+    assert (parameters["steps"], parameters["width"], parameters["cfg_scale"]) == (2, 64, 5.0)
+    assert (parameters["tiling"], parameters["styles"]) == (True, [])
+    assert (parameters["sampler_name"], parameters["seed"]) == ("nobody", -1)
+
+
+def test_unknown_fields_are_ignored_and_not_echoed(server: Any) -> None:
+    reply = server.txt2img(clip_skip=2, nobody_knows={"a": 1})
+    assert list(reply["parameters"]) == list(TXT2IMG_ECHO)
+    assert reply["images"] == server.txt2img()["images"]
+
+
+def test_the_order_of_the_infotext(server: Any, read: Any) -> None:
+    reply = server.txt2img(subseed=4, subseed_strength=0.5, tiling=True, negative_prompt="car")
+    text = read.info(reply)["infotexts"][0]
+    prompt, negative, last = text.split("\n")
+    assert (prompt, negative) == ("a red apple", "Negative prompt: car")
+    keys = [pair.split(": ")[0] for pair in last.split(", ")]
+    assert keys == [
+        "Steps",
+        "Sampler",
+        "Schedule type",
+        "CFG scale",
+        "Seed",
+        "Size",
+        "Model hash",
+        "Model",
+        "Variation seed",
+        "Variation seed strength",
+        "Tiling",
+        "Version",
+    ]
+
+
+def test_pictures_are_bare_base64_png_with_their_infotext(server: Any, read: Any) -> None:
+    reply = server.txt2img(batch_size=2)
+    for index, text in enumerate(reply["images"]):
+        assert text.startswith("iVBORw0KGgo")
+        image = read.image(reply, index)
+        assert (image.format, image.mode, image.size) == ("PNG", "RGB", (64, 64))
+        assert image.info["parameters"] == read.info(reply)["infotexts"][index]
+
+
+def test_pictures_without_text_where_the_option_is_off(server: Any, read: Any) -> None:
+    reply = server.txt2img(override_settings={"enable_pnginfo": False})
+    assert "parameters" not in read.image(reply).info
+    assert read.info(reply)["infotexts"][0].startswith("a red apple\n")
+
+
+@pytest.mark.parametrize(("batch", "count"), [(1, 1), (2, 1), (1, 3), (2, 2)])
+def test_how_many_pictures(server: Any, read: Any, batch: int, count: int) -> None:
+    reply = server.txt2img(batch_size=batch, n_iter=count, steps=1, do_not_save_grid=False)
+    info = read.info(reply)
+    assert len(reply["images"]) == len(info["infotexts"]) == len(info["all_prompts"]) == batch * count
+    assert info["index_of_first_image"] == 0
+
+
+def test_no_pictures_are_sent_when_unwanted(server: Any, read: Any) -> None:
+    reply = server.txt2img(send_images=False)
+    assert reply["images"] == []
+    assert len(read.info(reply)["infotexts"]) == 1
+
+
+@pytest.mark.parametrize(("side", "made"), [(8, 8), (72, 72), (71, 64), (100, 96)])
+def test_sizes_are_floored_to_eights_but_told_as_asked(server: Any, read: Any, side: int, made: int) -> None:
+    reply = server.txt2img(width=side, steps=1)
+    assert read.image(reply).size == (made, 64)
+    assert read.pairs(reply)["Size"] == f"{side}x64"
+    assert read.info(reply)["width"] == side
+
+
+def test_tiles_fit_together(server: Any, read: Any) -> None:
+    def seams(tiling: bool) -> list[float]:
+        made = read.pixels(server.txt2img(tiling=tiling, steps=4))
+        return [float(np.abs(made[:, 0] - made[:, -1]).mean()), float(np.abs(made[0] - made[-1]).mean())]
+
+    across, down = seams(tiling=True)
+    plain_across, plain_down = seams(tiling=False)
+    assert across < plain_across / 2
+    assert down < plain_down / 2
+    assert read.pairs(server.txt2img(tiling=True))["Tiling"] == "True"
+
+
+@pytest.mark.parametrize(("form", "media"), [("jpg", "JPEG"), ("jpeg", "JPEG"), ("webp", "WEBP")])
+def test_other_formats_carry_the_infotext(
+    server: Any, read: Any, pictures: Any, form: str, media: str
+) -> None:
+    reply = server.txt2img(prompt="яблоко, red", override_settings={"samples_format": form})
+    assert read.image(reply).format == media
+    told = server.post("/sdapi/v1/png-info", {"image": reply["images"][0]}).json()
+    assert told["info"] == read.info(reply)["infotexts"][0]
+    assert told["parameters"]["Prompt"] == "яблоко, red"
+
+
+def test_an_unknown_format_is_refused(server: Any) -> None:
+    body = {"steps": 1, "width": 64, "height": 64, "override_settings": {"samples_format": "docx"}}
+    reply = server.post("/sdapi/v1/txt2img", body)
+    assert reply.status_code == 500
+    assert reply.json()["detail"] == "Invalid image format"
+
+
+def test_overridden_settings_do_not_stick(server: Any, read: Any) -> None:
+    before = server.get("/sdapi/v1/options").json()
+    overrides = {"CLIP_stop_at_last_layers": 2, "samples_format": "jpg", "eta_noise_seed_delta": 5}
+    reply = server.txt2img(override_settings=overrides, override_settings_restore_afterwards=False)
+    assert read.image(reply).format == "JPEG"
+    assert reply["parameters"]["override_settings"] == overrides
+    assert server.get("/sdapi/v1/options").json() == before
+    assert read.image(server.txt2img()).format == "PNG"
+
+
+def test_an_unknown_setting_is_the_original_error(server: Any) -> None:
+    body = {"steps": 1, "width": 64, "height": 64, "override_settings": {"bogus": 1}}
+    reply = server.post("/sdapi/v1/txt2img", body)
+    assert reply.status_code == 500
+    assert reply.json() == {"error": "KeyError", "detail": "", "body": "", "errors": "'bogus'"}
+
+
+def test_a_checkpoint_nobody_has_is_dropped_from_the_overrides(server: Any) -> None:
+    overrides = {"sd_model_checkpoint": "nobody.safetensors", "CLIP_stop_at_last_layers": 1}
+    reply = server.txt2img(override_settings=overrides)
+    assert reply["parameters"]["override_settings"] == {"CLIP_stop_at_last_layers": 1}
+    assert reply["images"] == server.txt2img()["images"]
+
+
+@pytest.mark.parametrize("alias", ["title", "model_name", "hash"])
+def test_a_checkpoint_may_be_named_by_any_of_its_names(server: Any, read: Any, alias: str) -> None:
+    server.txt2img(steps=1)
+    entry = server.get("/sdapi/v1/sd-models").json()[0]
+    reply = server.txt2img(override_settings={"sd_model_checkpoint": entry[alias]})
+    assert read.info(reply)["sd_model_name"] == entry["model_name"]
+    assert reply["parameters"]["override_settings"] == {"sd_model_checkpoint": entry[alias]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"width": 0}, "width"),
+        ({"steps": 0}, "steps"),
+        ({"batch_size": -1}, "batch_size"),
+        ({"n_iter": 10**9}, "n_iter"),
+    ],
+)
+def test_impossible_numbers_are_refused(server: Any, fields: dict[str, Any], name: str) -> None:
+    reply = server.post("/sdapi/v1/txt2img", fields)
+    assert reply.status_code == 422
+    assert reply.json()["detail"][0]["loc"] == ["body", name]
+
+
+@pytest.mark.parametrize("fields", [{"restore_faces": True}])
+def test_what_is_not_built_says_so(server: Any, fields: dict[str, Any]) -> None:
+    reply = server.post("/sdapi/v1/txt2img", {"steps": 1, "width": 64, "height": 64, **fields})
+    assert reply.status_code == 501
+    assert reply.json()["error"] == "HTTPException"
+    assert next(iter(fields)) in reply.json()["detail"]
+
+
+def test_the_newest_infotext_is_kept_in_a_file(server: Any, read: Any) -> None:
+    reply = server.txt2img(prompt="history", batch_size=2)
+    assert (server.data_dir / "params.txt").read_text() == read.info(reply)["infotexts"][0]
+
+
+def test_the_info_survives_a_second_reading(server: Any) -> None:
+    reply = server.txt2img(prompt='quotes " and \\ and \n newlines')
+    assert json.loads(reply["info"])["prompt"] == 'quotes " and \\ and \n newlines'

@@ -1,0 +1,166 @@
+"""Finding plugins on disk, and the names clients use for them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from sdapi_compat.errors import ApiError
+from sdapi_compat.scripting import Extension, Script
+from sdapi_compat.scripting.index import WITHOUT_EFFECT, ScriptIndex, discover
+
+SCRIPT = """
+from sdapi_compat.scripting import Script
+
+class {name}(Script):
+    title = "{name}"
+
+SCRIPT = {name}()
+"""
+EXTENSION = """
+from sdapi_compat.scripting import Extension
+
+class {name}(Extension):
+    title = "{name}"
+
+EXTENSION = {name}()
+"""
+
+
+class Repeat(Script):
+    title = "Repeat"
+    kinds = frozenset({"txt2img"})
+
+
+class ToneArguments(msgspec.Struct):
+    strength: float = 1.0
+
+
+class Tone(Extension):
+    title = "Tone Curve"
+    Arguments = ToneArguments
+
+
+INDEX = ScriptIndex([Repeat()], [Tone()])
+
+
+def test_names_are_scripts_then_extensions_then_the_ones_without_effect() -> None:
+    assert INDEX.names("txt2img") == ["repeat", "tone curve", *WITHOUT_EFFECT]
+    assert INDEX.names("img2img") == ["tone curve", *WITHOUT_EFFECT]
+
+
+@pytest.mark.parametrize("name", ["Repeat", "repeat", "REPEAT"])
+def test_a_script_is_found_in_any_case(name: str) -> None:
+    chosen = INDEX.select(name, [], "txt2img")
+    assert chosen is not None
+    assert isinstance(chosen.plugin, Repeat)
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_no_name_is_no_script(name: str | None) -> None:
+    assert INDEX.select(name, ["ignored"], "txt2img") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("nope", "txt2img"), ("Repeat", "img2img"), ("Tone Curve", "txt2img")]
+)
+def test_an_unknown_script_is_422(name: str, kind: str) -> None:
+    with pytest.raises(ApiError, match=f"Script '{name}' not found") as caught:
+        INDEX.select(name, [], kind)
+    assert caught.value.status == 422
+
+
+@pytest.mark.parametrize(
+    ("requested", "strength"),
+    [({}, 1.0), ({"Tone Curve": {"args": [0.25]}}, 0.25), ({"TONE CURVE": {"args": ["2"]}}, 2.0),
+     ({"tone curve": {}}, 1.0), ({"tone curve": {"args": None}}, 1.0), ({"tone curve": None}, 1.0)],
+)  # fmt: skip
+def test_an_extension_is_always_there_with_its_arguments(requested: dict[str, Any], strength: float) -> None:
+    (chosen,) = INDEX.always_on(requested, "txt2img")
+    assert chosen.arguments == ToneArguments(strength)
+
+
+@pytest.mark.parametrize("name", ["ControlNet", "adetailer", "Refiner", "seed"])
+def test_known_names_without_arguments_are_accepted(name: str) -> None:
+    assert len(INDEX.always_on({name: {"args": []}}, "txt2img")) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ControlNet", "Script 'ControlNet' not found"),
+        ("nope", "Script 'nope' not found"),
+        ("Repeat", "Cannot have a selectable script in the always on scripts params"),
+    ],
+)
+def test_other_names_are_422(name: str, text: str) -> None:
+    with pytest.raises(ApiError, match=text):
+        INDEX.always_on({name: {"args": [{"enabled": True}]}}, "txt2img")
+
+
+def test_the_ones_without_effect_take_any_arguments() -> None:
+    assert INDEX.always_on({"Refiner": {"args": [True, "x", 0.5, "more"]}}, "txt2img")
+
+
+def test_plugins_are_found_in_their_folders(tmp_path: Path) -> None:
+    scripts, extensions = tmp_path / "scripts", tmp_path / "extensions"
+    (extensions / "two").mkdir(parents=True)
+    scripts.mkdir()
+    (scripts / "one.py").write_text(SCRIPT.format(name="One"))
+    (scripts / "notes.txt").write_text("no script")
+    (extensions / "two" / "extension.py").write_text(EXTENSION.format(name="Two"))
+    (extensions / "loose.py").write_text("raise SystemError")
+    index = discover([scripts, tmp_path / "missing"], [extensions])
+    assert list(index.scripts) == ["one"]
+    assert list(index.extensions) == ["two"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["raise RuntimeError", "SCRIPT = 5", "", "x = (", EXTENSION.format(name="E"), "import no_such_module"],
+)
+def test_a_file_that_is_no_script_is_left_out_with_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    (tmp_path / "bad.py").write_text(text)
+    (tmp_path / "good.py").write_text(SCRIPT.format(name="Good"))
+    with caplog.at_level(logging.WARNING):
+        index = discover([tmp_path], [])
+    assert list(index.scripts) == ["good"]
+    assert "bad.py" in caplog.text
+    assert "left out" in caplog.text
+
+
+def test_files_of_one_name_in_two_folders_are_both_loaded(tmp_path: Path) -> None:
+    for folder in ("a/scripts", "b/scripts"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "same.py").write_text(SCRIPT.format(name=f"From{folder[0].upper()}"))
+    index = discover([tmp_path / "a/scripts", tmp_path / "b/scripts"], [])
+    assert sorted(index.scripts) == ["froma", "fromb"]
+
+
+def test_a_plugin_may_describe_arguments_with_postponed_annotations(tmp_path: Path) -> None:
+    """Structs resolve their annotations through the module's name."""
+    for folder in ("a", "b"):
+        (tmp_path / folder / "scripts").mkdir(parents=True)
+        (tmp_path / folder / "scripts" / "same.py").write_text(
+            "from __future__ import annotations\n"
+            "import msgspec\n"
+            "from sdapi_compat.scripting import Script\n"
+            f"Kind{folder} = int\n"
+            "class Arguments(msgspec.Struct):\n"
+            f"    value: Kind{folder} = 3\n"
+            "class S(Script):\n"
+            f"    title = '{folder}'\n"
+            "    Arguments = Arguments\n"
+            "SCRIPT = S()\n"
+        )
+    index = discover([tmp_path / "a/scripts", tmp_path / "b/scripts"], [])
+    for name in ("a", "b"):
+        chosen = index.select(name, [5], "txt2img")
+        assert chosen is not None
+        assert msgspec.structs.asdict(chosen.arguments) == {"value": 5}
