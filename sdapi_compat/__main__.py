@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 from sdapi_compat.settings import parse
@@ -35,11 +34,12 @@ def main() -> int:
 
 
 def leave(status: int) -> int:
-    """Give back `status`, or end the process with it if a thread is still inside native code.
+    """Give back `status`; with torch in the process, end it at once instead.
 
-    An import of torch or a model call cannot be broken off, and the interpreter would crash around it.
+    Everything has been answered and saved. Taking torch apart needs seconds, and crashes when a thread is
+    still importing or computing.
     """
-    if threading.active_count() > 1:
+    if "torch" in sys.modules:
         logging.shutdown()
         sys.stdout.flush()
         os._exit(status)

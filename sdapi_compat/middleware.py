@@ -56,7 +56,7 @@ class AccessLog:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/sdapi"):
+        if scope["type"] != "http" or "/sdapi/" not in scope["path"]:
             await self.app(scope, receive, send)
             return
         start = time.perf_counter()
@@ -77,7 +77,7 @@ class AccessLog:
 
 
 class Subpath:
-    """Puts back the path that a proxy in front has taken off, as ASGI wants it: redirects are made from it."""
+    """Puts back what a proxy has taken off the path, as ASGI wants it: redirects are made from the path."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from sdapi_compat.sampling.noise_schedule import NoiseSchedule
@@ -35,10 +34,13 @@ def combine(
     outputs: (R, C, h, w), one row per prompt part; owners[r] is the image it belongs to, weights[r] its
     weight. uncond: (B, C, h, w). Returns (B, C, h, w); both in x0 space or both in eps space.
     """
-    owner = torch.tensor(owners, device=uncond.device)
-    strength = torch.tensor(weights, dtype=uncond.dtype, device=uncond.device) * scale
-    pull = (outputs - uncond[owner]) * strength.view(-1, 1, 1, 1)
-    return uncond.index_add(0, owner, pull)
+    if list(owners) == list(range(len(uncond))) and len(set(weights)) == 1:
+        return uncond + (outputs - uncond) * (weights[0] * scale)
+    # Row by row: an index or a weight on its way to the device would make the host wait for it.
+    result = uncond.clone()
+    for output, owner, weight in zip(outputs, owners, weights, strict=True):
+        result[owner] += (output - uncond[owner]) * (weight * scale)
+    return result
 
 
 def combine_edit(both: Tensor, picture: Tensor, neither: Tensor, scale: float, image_scale: float) -> Tensor:

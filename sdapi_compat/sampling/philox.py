@@ -49,7 +49,10 @@ class PhiloxGenerator:
 def _philox(offset: int, index: Words, key: tuple[int, int]) -> tuple[Words, Words]:
     """The first two output words for the counters (offset, 0, index, 0)."""
     # Words that all counters share stay scalars for the two rounds it takes to mix the index in.
-    c0, c1, c2, c3 = np.uint64(offset), np.uint64(0), index, np.uint64(0)
+    c0: Words = np.uint64(offset)
+    c1: Words = np.uint64(0)
+    c2: Words = index
+    c3: Words = np.uint64(0)
     k0, k1 = key
     for _ in range(_ROUNDS):
         p0, p1 = c0 * _M0, c2 * _M1

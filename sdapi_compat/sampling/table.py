@@ -50,11 +50,6 @@ class SamplerSpec(msgspec.Struct, frozen=True, kw_only=True):
         }
         return {key: value for key, value in shown.items() if value is not None}
 
-    @property
-    def masks_before_denoising(self) -> bool:
-        """Whether inpainting blends the input of the model (timestep family) instead of its output."""
-        return self.family == "timestep"
-
     def total_calls(self, steps: int) -> int:
         """The nominal number of model calls: what prompt editing and skip_early_cond count against."""
         return steps * 2 if self.second_order else steps

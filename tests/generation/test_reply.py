@@ -121,7 +121,14 @@ LAST_ECHO: dict[str, Any] = {
     "infotext": None,
 }
 TXT2IMG_ECHO = COMMON_ECHO | HIRES_ECHO | FIRST_ECHO | LAST_ECHO
-IMG2IMG_ECHO = COMMON_ECHO | PICTURE_ECHO | FIRST_ECHO | {"include_init_images": False} | LAST_ECHO
+IMG2IMG_ECHO = (
+    COMMON_ECHO
+    | {"denoising_strength": 0.75}
+    | PICTURE_ECHO
+    | FIRST_ECHO
+    | {"include_init_images": False}
+    | LAST_ECHO
+)
 
 
 def test_the_info_has_the_keys_and_types_of_the_original(server: Any, read: Any) -> None:

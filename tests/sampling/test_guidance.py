@@ -34,6 +34,18 @@ def test_parts_add_up_by_weight() -> None:
     assert torch.allclose(result[1], uncond[1] + 5 * (cond[1] - uncond[1]))
 
 
+def test_images_in_another_order() -> None:
+    cond, uncond = rows(2, 1), rows(2, 2)
+    swapped = guidance.combine(cond.flip(0), uncond, [1, 0], [0.5, 2.0], 7.0)
+    assert torch.allclose(swapped[0], uncond[0] + 7 * 2.0 * (cond[0] - uncond[0]))
+    assert torch.allclose(swapped[1], uncond[1] + 7 * 0.5 * (cond[1] - uncond[1]))
+
+
+def test_every_row_needs_an_owner() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        guidance.combine(rows(3, 1), rows(2, 2), [0, 1], [1.0, 0.5], 7.0)
+
+
 def test_scale_one_of_a_single_prompt_is_the_prompt() -> None:
     cond, uncond = rows(1, 1), rows(1, 2)
     assert torch.allclose(guidance.combine(cond, uncond, [0], [1.0], 1.0), cond)

@@ -115,7 +115,6 @@ def test_families() -> None:
         "UniPC": "timestep",
         "LCM": "lcm",
     }
-    assert all(spec.masks_before_denoising == (spec.family == "timestep") for spec in SAMPLERS)
 
 
 def test_only_cfgpp_scales_guidance() -> None:

@@ -155,10 +155,9 @@ class AdapterSet:
                 continue
             with _explained(use):
                 added = change(use.parts, new_weight.float(), use.rank)
-                new_weight = new_weight + (added.weight * use.multiplier).to(new_weight.dtype)
+                new_weight = _sum(new_weight, added.weight.to(weight.dtype), use.multiplier)
                 if added.bias is not None:
-                    difference = (added.bias * use.multiplier).to(new_weight.dtype)
-                    new_bias = difference if new_bias is None else new_bias.to(difference.device) + difference
+                    new_bias = _sum(new_bias, added.bias.to(weight.dtype), use.multiplier)
         self._put(layer.module, "weight", new_weight)
         if new_bias is not None:
             self._put(layer.module, "bias", new_bias)
@@ -173,6 +172,11 @@ class AdapterSet:
         elif values.data_ptr() != parameter.data_ptr():
             self._bases.append(_Base(module, slot, parameter.data.to(self._base_device or parameter.device)))
             parameter.data = values.to(parameter.device)
+
+
+def _sum(base: Tensor | None, delta: Tensor, multiplier: float) -> Tensor:
+    """base + multiplier delta in the dtype and on the device of `delta`; without a base 0 is one."""
+    return delta * multiplier if base is None else torch.add(base.to(delta.device), delta, alpha=multiplier)
 
 
 def _settled(wishes: Sequence[AdapterWish]) -> tuple[AdapterWish, ...]:

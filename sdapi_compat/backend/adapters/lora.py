@@ -16,8 +16,9 @@ def delta(parts: Parts, weight: Tensor, rank: int | None) -> Tensor:
     layer with a middle tensor is never cut.
     """
     up, down = parts["lora_up"].flatten(1), parts["lora_down"].flatten(1)
+    up = up * scale(parts, down.shape[0])
     if "lora_mid" in parts:
         values = tucker(up, parts["lora_mid"], down, weight)
     else:
         values = product(up[:, :rank], down[:rank], weight)
-    return fit(values, weight) * scale(parts, down.shape[0])
+    return fit(values, weight)
