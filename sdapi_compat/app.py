@@ -111,5 +111,6 @@ async def on_disconnect(request: Request, error: Exception) -> Response:
 
 
 async def on_failure(request: Request, error: Exception) -> Response:
-    """A bug of ours: its class and text in the original's shape, the traceback in the log only."""
+    """A bug of ours: its class and text in the original's shape. Hypercorn logs the traceback."""
+    log.error("%s %s failed", request.method, request.url.path)
     return error_reply(Fault(type(error).__name__, str(error)))

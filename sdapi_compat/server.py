@@ -63,7 +63,9 @@ def configuration(settings: Settings, bind: list[str]) -> Config:
     config.h11_max_incomplete_size = HEADER_BYTES
     config.backlog = BACKLOG
     config.root_path = settings.subpath
-    config.loglevel = "WARNING"
+    # Given a logger, Hypercorn adds no handler of its own beside ours.
+    config.errorlog = log.getChild("hypercorn")
+    config.errorlog.setLevel(logging.WARNING)
     config.include_server_header = False
     return config
 

@@ -30,10 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
     from concurrent.futures import Future
 
-    from sdapi_compat.backend.model import DiffusionModel
     from sdapi_compat.engine.device import ModelDevice
     from sdapi_compat.options.snapshot import Snapshot
-    from sdapi_compat.plan.plan import ModelChoice
     from sdapi_compat.scripting.index import ScriptIndex
     from sdapi_compat.settings import Settings
 
@@ -84,12 +82,17 @@ class Services:
             return None
         return ready.result().text_width()
 
-    def preload(self, choice: ModelChoice) -> None:
-        """Have the engine load a model once it is between jobs; a failure is logged and met again later."""
-        self.engine.call(lambda device: device.load(choice)).add_done_callback(_report_preload)
+    def preload(self) -> None:
+        """Have the engine load the configured model once it is between jobs; a failure is met again later."""
+        self.engine.call(self._load_configured).add_done_callback(_report_preload)
+
+    def _load_configured(self, device: ModelDevice) -> None:
+        """Of several calls in a row each loads what is configured by then, so that the last choice counts."""
+        model = device.load(self.catalog.configured(self.options.snapshot()))
+        self.options.record({"sd_checkpoint_hash": model.info.sha256})
 
 
-def _report_preload(done: Future[DiffusionModel]) -> None:
+def _report_preload(done: Future[None]) -> None:
     error = done.exception()
     if error is not None:
         log.warning("the chosen model could not be loaded: %s", error)

@@ -47,7 +47,7 @@ def apply(held: Services, changes: dict[str, Any]) -> None:
     before = held.options.snapshot()
     after = held.options.update(changes)
     if any(before[key] != after[key] for key in MODEL_KEYS):
-        held.preload(held.catalog.configured(after))
+        held.preload()
 
 
 async def cmd_flags(request: Request) -> Response:

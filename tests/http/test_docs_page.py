@@ -58,7 +58,7 @@ class Page:
         pytest.fail(f"{expression} stays {found!r}; the page shows {self.value('document.body.innerText')}")
 
     def click(self, selector: str) -> None:
-        self.wait(f"document.querySelector({json.dumps(selector)})")
+        self.wait(f"document.querySelector({json.dumps(selector)}) !== null")
         self.value(f"document.querySelector({json.dumps(selector)}).click()")
 
 

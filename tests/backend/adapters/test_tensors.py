@@ -69,7 +69,7 @@ def test_nothing_larger_than_the_weight_is_computed() -> None:
         lambda: kronecker(column, row, weight),
     ):
         with pytest.raises(BadWeightFile, match=r"Expected factors for the shape \[4, 4\]"):
-            compute()
+            compute()  # type: ignore[no-untyped-call]
 
 
 def test_a_core_of_absurd_rank_is_refused() -> None:

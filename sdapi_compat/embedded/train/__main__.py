@@ -1,0 +1,49 @@
+"""Command line: ``python -m sdapi_compat.embedded.train --stage text|vae|diffusion|export --work DIR``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from .. import CHECKPOINT_DIR
+from . import autoencoder, diffusion, export, text
+from .vocabulary import load_concepts
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sdapi_compat.embedded.train", description=__doc__)
+    parser.add_argument("--stage", required=True, choices=["text", "vae", "diffusion", "export"])
+    parser.add_argument("--work", required=True, type=Path, help="folder of checkpoints and logs")
+    parser.add_argument("--minutes", type=float, default=30.0, help="length of a vae or diffusion run")
+    parser.add_argument("--steps", type=int, default=500, help="length of a text run")
+    parser.add_argument("--side", type=int, default=64, help="side of the latents (pixels / 8)")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--concepts", type=int, help="train the U-Net on the first rows of the table only")
+    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate at the start of the run")
+    parser.add_argument("--last-rate", type=float, default=1e-4, help="learning rate at the end of the run")
+    parser.add_argument("--target", type=Path, default=CHECKPOINT_DIR, help="folder that export writes")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run one stage; vae and diffusion go on from what ``--work`` holds."""
+    options = _arguments()
+    options.work.mkdir(parents=True, exist_ok=True)
+    torch.set_flush_denormal(True)
+    if options.stage == "export":
+        export.export(options.work, options.target)
+        return
+    concepts = load_concepts()
+    if options.stage == "text":
+        text.train(concepts, options.work, options.steps)
+    elif options.stage == "vae":
+        autoencoder.train(concepts, options.work, options.minutes)
+    else:
+        run = diffusion.Run(options.side, options.batch, options.minutes, options.rate, options.last_rate)
+        diffusion.train(concepts[: options.concepts], options.work, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Write the trained parts as a diffusers folder with float16 weights."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from .diffusion import build_unet
+from .parts import (
+    AutoencoderKL,
+    CLIPTextModel,
+    CLIPTokenizer,
+    EulerDiscreteScheduler,
+    Pipeline,
+    Scheduler,
+    StableDiffusionPipeline,
+)
+from .retrieval import CELL, COLUMNS, SHEET
+from .scenes import glyph_image
+from .vocabulary import load_concepts
+
+
+def scheduler() -> Scheduler:
+    """The scheduler the folder names: SD1's noise schedule, v-prediction."""
+    return EulerDiscreteScheduler(
+        beta_schedule="scaled_linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        prediction_type="v_prediction",
+        steps_offset=1,
+        timestep_spacing="leading",
+    )
+
+
+def load_trained(work: Path) -> Pipeline:
+    """The pipeline of what ``work`` holds, in float32, with the averaged U-Net weights."""
+    state = torch.load(work / "diffusion.pt", weights_only=True)
+    unet = build_unet()
+    unet.load_state_dict(state["average"])
+    vae = AutoencoderKL.from_pretrained(work / "vae")
+    vae.register_to_config(scaling_factor=state["scaling_factor"])
+    return StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=CLIPTextModel.from_pretrained(work / "text_encoder"),
+        tokenizer=CLIPTokenizer.from_pretrained(work / "tokenizer"),
+        unet=unet,
+        scheduler=scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def write_glyph_sheet() -> None:
+    """Write the small glyphs that the score compares with, so that scoring needs no font."""
+    concepts = load_concepts()
+    sheet = Image.new("RGBA", (CELL * COLUMNS, CELL * -(-len(concepts) // COLUMNS)))
+    for index, concept in enumerate(concepts):
+        glyph = glyph_image(concept.glyph).copy()
+        glyph.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
+        left, top = CELL * (index % COLUMNS), CELL * (index // COLUMNS)
+        sheet.paste(glyph, (left + (CELL - glyph.width) // 2, top + (CELL - glyph.height) // 2))
+    sheet.save(SHEET, optimize=True)
+
+
+def export(work: Path, target: Path) -> None:
+    """Replace the folder ``target`` by the model in ``work``, with no moment at which it is incomplete."""
+    draft = target.with_name(target.name + ".draft")
+    old = target.with_name(target.name + ".old")
+    for folder in (draft, old):
+        shutil.rmtree(folder, ignore_errors=True)
+    load_trained(work).to(dtype=torch.float16).save_pretrained(draft, safe_serialization=True)
+    if target.exists():
+        target.rename(old)
+    draft.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+    write_glyph_sheet()
