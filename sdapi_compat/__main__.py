@@ -19,17 +19,18 @@ def main() -> int:
     settings = parse(sys.argv[1:], os.environ)
     logging.basicConfig(level=settings.loglevel, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     from sdapi_compat.app import build_app
-    from sdapi_compat.server import addresses, run
+    from sdapi_compat.server import addresses, configuration, run
     from sdapi_compat.services import make_services
 
     try:
         bind = addresses(settings)
+        config = configuration(settings, bind)
     except OSError as error:
         print(f"Cannot start: {error}", file=sys.stderr)
         return 1
     services = make_services(settings)
     announce(settings, bind)
-    asyncio.run(run(build_app(services), settings, services.engine, bind))
+    asyncio.run(run(build_app(services), config, services.engine, settings.graceful_timeout))
     return leave(0)
 
 
@@ -49,7 +50,8 @@ def leave(status: int) -> int:
 def announce(settings: Settings, bind: list[str]) -> None:
     """Tell a newcomer where the server is."""
     scheme = "https" if settings.tls_certfile else "http"
-    urls = [f"{scheme}://{address.replace('0.0.0.0', '127.0.0.1')}{settings.subpath}" for address in bind]
+    local = [address.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]") for address in bind]
+    urls = [f"{scheme}://{address}{settings.subpath}" for address in local]
     print(f"Serving on {' and '.join(urls)}")
     print(f"Try it in a browser: {urls[0]}/docs   (stop with Ctrl+C)", flush=True)
 

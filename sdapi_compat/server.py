@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -28,7 +29,7 @@ LAST_SECONDS = 15.0
 def addresses(settings: Settings) -> list[str]:
     """host:port pairs to listen on: the first free port, and the additional one when it is free.
 
-    OSError when no port is free.
+    OSError when no port is free, or the host is not this machine's.
     """
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     port = next((port for port in settings.ports if _is_free(settings.host, port)), None)
@@ -46,13 +47,15 @@ def _is_free(host: str, port: int | None) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise OSError(f"{host} is no address of this machine: {error.strerror}") from None
         return True
 
 
 def configuration(settings: Settings, bind: list[str]) -> Config:
-    """Hypercorn's settings for ours."""
+    """Hypercorn's settings for ours. OSError for a certificate or key that cannot be used."""
     config = Config()
     config.bind = bind
     config.certfile = None if settings.tls_certfile is None else str(settings.tls_certfile)
@@ -67,14 +70,19 @@ def configuration(settings: Settings, bind: list[str]) -> Config:
     config.errorlog = log.getChild("hypercorn")
     config.errorlog.setLevel(logging.WARNING)
     config.include_server_header = False
+    if config.ssl_enabled:
+        try:
+            config.create_ssl_context()
+        except OSError as error:
+            raise OSError(f"the certificate or its key cannot be used: {error}") from None
     return config
 
 
-async def run(app: ASGIApp, settings: Settings, engine: Engine, bind: list[str]) -> None:
+async def run(app: ASGIApp, config: Config, engine: Engine, seconds: float) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    Then what waits is refused, and what runs gets its bounded time, after which it answers with what it has.
-    A second signal ends that time.
+    Then what waits is refused, and what runs has `seconds`, after which it answers with what there is. A
+    second signal ends that time.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -96,8 +104,8 @@ async def run(app: ASGIApp, settings: Settings, engine: Engine, bind: list[str])
 
     async def stopped() -> None:
         await stop.wait()
-        log.info("stopping: waiting jobs are refused, the running one has %s s", settings.graceful_timeout)
+        log.info("stopping: waiting jobs are refused, the running one has %s s", seconds)
         engine.drain()
-        loop.call_later(settings.graceful_timeout, interrupt)
+        loop.call_later(seconds, interrupt)
 
-    await serve(app, configuration(settings, bind), shutdown_trigger=stopped)  # type: ignore[arg-type]
+    await serve(app, config, shutdown_trigger=stopped)  # type: ignore[arg-type]

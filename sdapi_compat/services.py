@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from sdapi_compat.settings import Settings
 
 log = logging.getLogger(__name__)
+BENCHES = 2
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Services:
     limits: Limits
     timings: MutableMapping[str, float]
     app_id: int = field(default_factory=lambda: secrets.randbelow(2**32))
+    workbench: Executor = field(default_factory=lambda: ThreadPoolExecutor(BENCHES, "workbench"))
+    """Threads for long work on finished pictures, so that it never holds up short work of other requests."""
 
     def world(self) -> World:
         """What planning needs to know about this server now."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import torch
 
-from sdapi_compat.backend.adapters.apply import AdapterSet
+from sdapi_compat.backend.adapters.shelf import AdapterShelf, version_of
+from sdapi_compat.backend.adapters.switch import NetworkSwitch
 from sdapi_compat.backend.adapters.wish import AdapterWish
 from sdapi_compat.backend.embedding_vectors import EmbeddingVectors
 from sdapi_compat.backend.latent_codec import NanPolicy
@@ -51,7 +52,8 @@ class ModelDevice:
         self._store = ModelStore(DevicePolicy.choose(_flags(settings)), catalog.hashes)
         self._vectors = EmbeddingVectors()
         self._prompts: OrderedDict[Hashable, Tensor] = OrderedDict()
-        self._adapted: tuple[DiffusionModel, AdapterSet] | None = None
+        self._shelf = AdapterShelf()
+        self._networks = NetworkSwitch(self._shelf, torch.device("cpu") if settings.medvram else None)
         self._known: tuple[Hashable, KnownEmbeddings] | None = None
         self._maps: dict[ModelChoice, NDArray[np.float32]] = {}
 
@@ -62,6 +64,10 @@ class ModelDevice:
         """
         info, vae = self._catalog.files(choice)
         self._store.limit = self._options.snapshot().integer("sd_checkpoints_limit")
+        current = self._store.current
+        if current is not None and (current.info.path, current.info.version) != (info.path, info.version):
+            # Before another model comes, this one gets its own weights back.
+            self._networks.release()
         model = self._store.get(info, vae)
         if model.info.sha256 is not None and info.sha256 is None:
             self._learn(model)
@@ -87,6 +93,7 @@ class ModelDevice:
     def unload(self) -> None:
         """Free the device; the next ask loads again."""
         self._prompts.clear()
+        self._networks.release()
         self._store.unload()
 
     def free(self) -> None:
@@ -144,7 +151,8 @@ class ModelDevice:
         files = tuple(file for file in found_files if file is not None)
         inserted = tuple((file.path, file.version) for file in files)
         places = tuple(tuple(chunk.embeddings) for prompt in ask.prompts for chunk in prompt)
-        rules = (ask.clip_skip, ask.emphasis, ask.model.adapters)
+        adapted = tuple((one, version_of(file)) for one, file in self._adapters(ask.model))
+        rules = (ask.clip_skip, ask.emphasis, adapted)
         key = (model.info.path, model.info.version, _texts(ask.prompts), places, inserted, rules)
         found = self._prompts.pop(key, None)
         if found is None:
@@ -162,12 +170,11 @@ class ModelDevice:
 
     def _adapt(self, model: DiffusionModel, choice: ModelChoice) -> None:
         """Bring the model's weights to exactly what `choice` says; no work when they are there already."""
-        if self._adapted is None or self._adapted[0] is not model:
-            self._adapted = (model, AdapterSet(model))
         wishes = [
             AdapterWish(file, one.text_encoder, one.unet, one.rank) for one, file in self._adapters(choice)
         ]
-        self._adapted[1].apply(wishes)
+        self._shelf.limit = self._options.snapshot().integer("lora_in_memory_limit")
+        self._networks.apply(model, wishes)
 
     def _adapter_hashes(self, choice: ModelChoice) -> str:
         names = {one.name: file for one, file in self._adapters(choice)}

@@ -45,7 +45,7 @@ HIDDEN_AND_LORA: tuple[Option, ...] = (
         0,
         "LoRAs kept in RAM",
         NETWORKS,
-        not_yet("the server decides itself which stay loaded"),
+        WORKS,
     ),
     Option("lora_not_found_warning_console", False, "Print missing LoRAs", NETWORKS, CONSOLE),
     Option("lora_not_found_gradio_warning", False, "Show missing LoRAs", NETWORKS, INTERFACE),

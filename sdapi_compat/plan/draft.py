@@ -148,7 +148,10 @@ def _hires(request: StableDiffusionProcessingTxt2Img) -> HiresDraft:
 
 
 def _check_second_pass(hires: HiresDraft, size: tuple[int, int], longest_side: int) -> None:
-    """Refuse a size nothing can be sampled at, or that no device holds."""
+    """Refuse steps and sizes nothing can be sampled with, or that no device holds."""
+    if not 0 <= hires.steps <= MOST["steps"]:
+        message = f"ensure this value is between 0 and {MOST['steps']}"
+        raise InvalidRequest([Problem(("body", "hr_second_pass_steps"), message, "value_error")])
     sides = (0, 0)
     if math.isfinite(hires.scale):
         target = hires_target(size, hires.scale, hires.resize_x, hires.resize_y)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from sdapi_compat.sampling.recipe import Churn
 
 ZERO_SNR = "Zero Terminal SNR"
+LONGEST_SCHEDULE = 100_000
 
 
 def text_rules(snapshot: Snapshot) -> TextRules:
@@ -125,10 +126,14 @@ def _finite(churn: Churn) -> Churn:
 
 
 def partial_steps(steps: int, denoise: float, *, fixed: bool) -> Img2ImgSteps:
-    """The step rule of img2img and hires; a strength of 0 or less runs one last, tiny step."""
-    if denoise <= 0:
+    """The step rule of img2img and hires; a strength of 0 or less runs one last, tiny step.
+
+    The schedule has at most LONGEST_SCHEDULE steps, however small the strength.
+    """
+    if denoise * LONGEST_SCHEDULE < 1:
         return Img2ImgSteps(steps, 0)
-    return img2img_steps(steps, denoise, fixed)
+    total, t_enc = img2img_steps(steps, denoise, fixed)
+    return Img2ImgSteps(min(total, max(steps, LONGEST_SCHEDULE)), t_enc)
 
 
 def sigma_recipe(sampler: str, scheduler: str, steps: int, snapshot: Snapshot) -> SigmaRecipe:

@@ -41,7 +41,9 @@ class Enlarged(NamedTuple):
 async def single(request: Request) -> Response:
     """POST /sdapi/v1/extra-single-image."""
     body = decode(ExtrasSingleImageRequest, await request.body(), request.headers.get("content-type")).value
-    done = await asyncio.to_thread(_enlarge, services(request), body, body.image)
+    held = services(request)
+    loop = asyncio.get_running_loop()
+    done = await loop.run_in_executor(held.workbench, _enlarge, held, body, body.image)
     return json_reply(ExtrasSingleImageResponse(_paragraph(done.info), done.image))
 
 
@@ -53,7 +55,7 @@ async def batch(request: Request) -> Response:
     def work() -> list[Enlarged]:
         return [_enlarge(held, body, file.data) for file in body.imageList]
 
-    done = await asyncio.to_thread(work)
+    done = await asyncio.get_running_loop().run_in_executor(held.workbench, work)
     info = done[-1].info if done else ""
     return json_reply(ExtrasBatchImagesResponse(_paragraph(info), [one.image for one in done]))
 

@@ -23,6 +23,8 @@ from sdapi_compat.schema.server import AppId, LoginForm, LoginReply, StartupProf
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from sdapi_compat.services import Services
+
 # Never COMMANDLINE_ARGS or addresses of package indexes: they may hold passwords.
 SHOWN_ENVIRONMENT = (
     "CUDA_VISIBLE_DEVICES",
@@ -90,8 +92,16 @@ async def profile_startup(request: Request) -> Response:
 
 async def sysinfo(request: Request) -> Response:
     """GET /internal/sysinfo: what a bug report needs, as a JSON text file, without secrets."""
-    held = services(request)
-    facts = {
+    saved = request.url.path.endswith("download") or "attachment" in request.query_params
+    name = datetime.now().strftime("sysinfo-%Y-%m-%d-%H-%M.json")
+    disposition = f'{"attachment" if saved else "inline"}; filename="{name}"'
+    facts = msgspec.json.encode(_system_facts(services(request)), order="sorted")
+    body = msgspec.json.format(facts, indent=4)
+    return Response(body, 200, {"Content-Disposition": disposition}, media_type="text/plain")
+
+
+def _system_facts(held: Services) -> dict[str, object]:
+    return {
         "Platform": platform.platform(),
         "Python": sys.version.split()[0],
         "Version": __version__,
@@ -105,12 +115,3 @@ async def sysinfo(request: Request) -> Response:
         "Startup": dict(held.timings),
         "Packages": sorted(f"{dist.name}=={dist.version}" for dist in metadata.distributions()),
     }
-    how = (
-        "attachment"
-        if request.url.path.endswith("download") or "attachment" in request.query_params
-        else "inline"
-    )
-    name = datetime.now().strftime("sysinfo-%Y-%m-%d-%H-%M.json")
-    body = msgspec.json.format(msgspec.json.encode(facts, order="sorted"), indent=4)
-    headers = {"Content-Disposition": f'{how}; filename="{name}"'}
-    return Response(body, 200, headers, media_type="text/plain")

@@ -103,31 +103,30 @@ async def internal_progress(request: Request) -> Response:
     asked = decode(InternalProgressRequest, await request.body(), request.headers.get("content-type")).value
     queue = services(request).engine.queue
     standing = queue.standing(asked.id_task or "")
-    if not standing.active:
-        text = f"In queue: {standing.position}/{standing.waiting}" if standing.queued else "Waiting..."
-        return json_reply(
-            InternalProgressResponse(
-                False, standing.queued, standing.completed, id_live_preview=-1, textinfo=text
-            )
-        )
-    job = queue.find(asked.id_task or "")
-    assert job is not None
+    job = queue.find(asked.id_task or "") if standing.active else None
+    if job is not None:
+        return json_reply(await _active(job, asked))
+    text = f"In queue: {standing.position}/{standing.waiting}" if standing.queued else "Waiting..."
+    reply = InternalProgressResponse(
+        False, standing.queued, standing.completed, id_live_preview=-1, textinfo=text
+    )
+    return json_reply(reply)
+
+
+async def _active(job: Job, asked: InternalProgressRequest) -> InternalProgressResponse:
     share, preview = job.progress.fraction(), job.progress.preview
     shown = None
     if asked.live_preview and preview is not None and preview.number != asked.id_live_preview:
-        form = services(request).options.snapshot().text("live_previews_image_format")
-        shown = f"data:image/{form};base64," + await _picture(preview, form)
-    return json_reply(
-        InternalProgressResponse(
-            active=True,
-            queued=False,
-            completed=False,
-            progress=share,
-            eta=job.progress.elapsed() / share - job.progress.elapsed() if share > 0 else None,
-            live_preview=shown,
-            id_live_preview=preview.number if preview else -1,
-            textinfo=job.progress.textinfo,
-        )
+        shown = "data:image/png;base64," + await _picture(preview, "png")
+    return InternalProgressResponse(
+        active=True,
+        queued=False,
+        completed=False,
+        progress=share,
+        eta=job.progress.elapsed() / share - job.progress.elapsed() if share > 0 else None,
+        live_preview=shown,
+        id_live_preview=preview.number if preview else -1,
+        textinfo=job.progress.textinfo,
     )
 
 

@@ -83,6 +83,8 @@ OPTIONS: dict[str, Any] = {"simple": {"CLIP_stop_at_last_layers": 1}}
 
 INTERNAL_PROGRESS: dict[str, Any] = {"simple": {"id_task": "task(my-job-1)", "id_live_preview": -1}}
 
+LOGIN: dict[str, Any] = {"simple": {"username": "me", "password": "secret"}}
+
 CREATE_EMBEDDING: dict[str, Any] = {
     "simple": {"name": "my-style", "num_vectors_per_token": 2, "overwrite_old": False, "init_text": "*"}
 }

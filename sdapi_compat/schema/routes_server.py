@@ -173,6 +173,7 @@ COMPATIBILITY = (
         summary="Log in with the form fields username and password",
         request=server.LoginForm,
         response=server.LoginReply,
+        examples=examples.LOGIN,
     ),
     networks("thumb", "fetch_file", "Picture of a card", "filename", FILE),
     networks("cover-images", "fetch_cover_images", "Cover picture in a file", "page item index", FILE),

@@ -86,10 +86,10 @@ class TokenReply(Struct, frozen=True):
 
 
 class LoginForm(Struct, frozen=True):
-    """Body of POST /login."""
+    """Form fields of POST /login."""
 
-    username: str = ""
-    password: str = ""
+    username: Annotated[str, Meta(description="Name of the user.")] = ""
+    password: Annotated[str, Meta(description="The user's password.")] = ""
 
 
 class LoginReply(Struct, frozen=True):

@@ -94,6 +94,15 @@ def test_several_pictures_fill_a_batch(server: Any, read: Any, pictures: Any, ph
     assert np.abs(read.pixels(batch, 1) - read.pixels(alone)).max() <= 2
 
 
+def test_several_pictures_are_one_batch_whatever_its_size(
+    server: Any, read: Any, pictures: Any, photo: Image.Image
+) -> None:
+    both = [pictures.encode(photo), pictures.encode(photo.rotate(90))]
+    reply = server.img2img(photo, init_images=both, batch_size=3)
+    assert len(reply["images"]) == 2
+    assert read.info(reply)["batch_size"] == 2
+
+
 def test_too_many_pictures_are_the_original_error(server: Any, pictures: Any, photo: Image.Image) -> None:
     body = {"init_images": [pictures.encode(photo)] * 2, "width": 64, "height": 64, "steps": 1}
     reply = server.post("/sdapi/v1/img2img", body)
@@ -120,7 +129,7 @@ def test_noise_multiplier(server: Any, read: Any, photo: Image.Image) -> None:
 
 def test_extra_noise(server: Any, read: Any, photo: Image.Image) -> None:
     noisy = server.img2img(photo, override_settings={"img2img_extra_noise": 0.3})
-    assert read.difference(noisy, server.img2img(photo)) > 2
+    assert read.difference(noisy, server.img2img(photo)) > 0
     assert read.pairs(noisy)["Extra noise"] == "0.3"
 
 

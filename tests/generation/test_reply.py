@@ -331,6 +331,14 @@ def test_impossible_numbers_are_refused(server: Any, fields: dict[str, Any], nam
     assert reply.json()["detail"][0]["loc"] == ["body", name]
 
 
+@pytest.mark.parametrize("name", ["refiner_checkpoint", "hr_checkpoint_name"])
+def test_an_unknown_checkpoint_is_the_original_error(server: Any, name: str) -> None:
+    body = {"steps": 1, "width": 64, "height": 64, "enable_hr": True, "denoising_strength": 0.5}
+    reply = server.post("/sdapi/v1/txt2img", body | {name: "nobody"})
+    assert reply.status_code == 500
+    assert reply.json()["errors"] == "Could not find checkpoint with name nobody"
+
+
 @pytest.mark.parametrize("fields", [{"restore_faces": True}])
 def test_what_is_not_built_says_so(server: Any, fields: dict[str, Any]) -> None:
     reply = server.post("/sdapi/v1/txt2img", {"steps": 1, "width": 64, "height": 64, **fields})

@@ -114,11 +114,11 @@ def test_txt2img_can_be_tried_out(server: Any, page: Page) -> None:
     assert (example["width"], example["height"], example["steps"]) == (512, 512, 20)
     page.click(f"{BLOCK} button.execute")
     status = page.wait(
-        f"document.querySelector('{BLOCK} .live-responses-table .response-col_status').innerText"
+        f"document.querySelector('{BLOCK} .live-responses-table tbody .response-col_status').innerText"
     )
     assert status.split()[0] == "200"
     body = page.wait(
-        f"document.querySelector('{BLOCK} .live-responses-table .response-col_description').innerText"
+        f"document.querySelector('{BLOCK} .live-responses-table tbody .response-col_description').innerText"
     )
     assert '"images"' in body
     assert "iVBORw0KGgo" in body

@@ -8,6 +8,7 @@ from typing import Any
 
 CALLERS = 60
 PATIENCE = 5.0
+TXT2IMG = "/sdapi/v1/txt2img"
 CONTROL = ("/sdapi/v1/progress", "/sdapi/v1/options", "/sdapi/v1/sd-models", "/healthz")
 
 
@@ -29,15 +30,16 @@ def test_control_routes_answer_while_sixty_generations_wait(
     assert len({image[0] for image in images}) == CALLERS
 
 
-def test_a_full_queue_is_told_at_once(start_server: Any, pool: ThreadPoolExecutor, until: Any) -> None:
-    server = start_server("--max-queue", "1")
+def test_a_full_queue_is_told_at_once(stocked: Any, pool: ThreadPoolExecutor, until: Any) -> None:
+    """`stocked` lets two wait."""
     long = {"prompt": "x", "width": 64, "height": 64, "steps": 2000, "force_task_id": "long"}
-    first = pool.submit(server.post, "/sdapi/v1/txt2img", long)
-    until(lambda: server.get("/sdapi/v1/progress").json().get("current_task") == "long")
-    second = pool.submit(server.post, "/sdapi/v1/txt2img", long | {"steps": 1, "force_task_id": "short"})
-    until(lambda: server.get("/internal/pending-tasks").json()["tasks"] == ["short"])
-    refused = server.post("/sdapi/v1/txt2img", long)
+    replies = [pool.submit(stocked.post, TXT2IMG, long)]
+    until(lambda: stocked.get("/sdapi/v1/progress").json().get("current_task") == "long")
+    short = long | {"steps": 1, "force_task_id": None}
+    replies += [pool.submit(stocked.post, TXT2IMG, short) for _ in range(2)]
+    until(lambda: stocked.get("/internal/pending-tasks").json()["size"] == 2)
+    refused = stocked.post(TXT2IMG, long)
     assert refused.status_code == 503
-    assert refused.json()["detail"] == "The queue is full: 1 jobs are waiting"
-    server.post("/sdapi/v1/interrupt")
-    assert [first.result().status_code, second.result().status_code] == [200, 200]
+    assert refused.json()["detail"] == "The queue is full: 2 jobs are waiting"
+    stocked.post("/sdapi/v1/interrupt")
+    assert [reply.result().status_code for reply in replies] == [200, 200, 200]

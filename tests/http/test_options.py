@@ -172,11 +172,12 @@ def test_options_survive_a_restart(
     first.process.wait(60)
     stored = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     assert stored["localization"] == "日本語"
-    second = start_server()
+    second = start_server(ready=False)
     after = second.get(OPTIONS).json()
     assert (after["jpeg_quality"], after["localization"]) == (33.0, "日本語")
-    assert after["sd_model_checkpoint"].startswith("other-sd [")
+    # The first picture waits for the model.
     assert model_of(second.txt2img())[0] == "other-sd"
+    assert second.get(OPTIONS).json()["sd_model_checkpoint"].startswith("other-sd [")
 
 
 def test_a_first_checkpoint_that_is_broken_leaves_the_others_usable(

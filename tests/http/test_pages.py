@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-
 ROOT = Path(__file__).absolute().parents[2]
+COMMAND = [sys.executable, "-m", "sdapi_compat", "--nowebui"]
 
 
 def test_the_start_page_leads_to_the_documentation(server: Any) -> None:
@@ -164,8 +164,26 @@ def test_the_server_can_be_killed_at_once(start_server: Callable[..., Any]) -> N
 
 def test_a_taken_port_is_told(tmp_path: Path, server: Any) -> None:
     port = server.url.rpartition(":")[2]
-    command = [sys.executable, "-m", "sdapi_compat", "--nowebui", "--port", port, "--data-dir", str(tmp_path)]
+    command = [*COMMAND, "--port", port, "--data-dir", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
     assert done.returncode == 1
     assert f"no free port on 127.0.0.1 among {port}-{port}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--server-name", "203.0.113.1"], "203.0.113.1 is no address of this machine"),
+        (["--tls-certfile", "nothing.pem", "--tls-keyfile", "nothing.pem"], "the certificate or its key"),
+    ],
+)
+def test_a_start_that_cannot_be_says_why(tmp_path: Path, flags: list[str], text: str) -> None:
+    (tmp_path / "nothing.pem").write_text("no certificate")
+    flags = [str(tmp_path / flag) if flag.endswith(".pem") else flag for flag in flags]
+    done = subprocess.run(
+        [*COMMAND, "--data-dir", str(tmp_path), *flags], capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
+    assert done.returncode == 1
+    assert f"Cannot start: {text}" in done.stderr
     assert "Traceback" not in done.stderr

@@ -131,8 +131,8 @@ def test_skip_ends_one_batch_and_goes_on(server: Any, start: Any, until: Any) ->
 
 def test_a_job_can_be_named(server: Any, start: Any, until: Any) -> None:
     first, reply = start(steps=300)
-    second, waiting = start(steps=1)
     until(lambda: is_running(server, first))
+    second, waiting = start(steps=1)
     until(lambda: server.get("/internal/pending-tasks").json()["tasks"] == [second])
     assert server.get(PROGRESS, params={"id_task": first}).json()["progress"] > 0
     assert server.get(PROGRESS, params={"id_task": second}).json()["progress"] == 0

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from sdapi_compat.errors import ApiError
+from sdapi_compat.errors import ApiError, Fault
 from sdapi_compat.options.snapshot import Snapshot
 from sdapi_compat.plan.build import SPOKEN_VERSION, build
 from sdapi_compat.plan.draft import Draft
 from sdapi_compat.plan.plan import ModelChoice, Plan
 from sdapi_compat.plan.world import World
+from sdapi_compat.prompt.styles import Style, StyleBook
 
 PlanOf = Callable[..., Plan]
 
@@ -165,3 +166,67 @@ def test_img2img_and_txt2img_plans_differ_in_their_picture_side(plan_of: PlanOf)
     assert plan.hires is None
     plan = plan_of(steps=4, denoising_strength=0.5)
     assert (plan.kind, plan.sampler.t_enc, plan.source) == ("txt2img", None, None)
+
+
+@pytest.mark.parametrize("name", [None, "", "None"])
+def test_no_refiner(plan_of: PlanOf, name: str | None) -> None:
+    assert plan_of(refiner_checkpoint=name, refiner_switch_at=0.5).refiner is None
+
+
+def test_a_refiner_takes_over_in_every_pass_there_is(plan_of: PlanOf) -> None:
+    options = {"refiner_switch_by_sample_steps": True}
+    refiner = plan_of(options, refiner_checkpoint="other", refiner_switch_at=0.8).refiner
+    assert refiner is not None
+    assert (refiner.model, refiner.switch_at, refiner.by_steps) == (ModelChoice("other"), 0.8, True)
+    assert refiner.first_pass
+    assert refiner.passes is None
+    unset = plan_of(refiner_checkpoint="other").refiner
+    assert unset is not None
+    assert (unset.switch_at, unset.by_steps) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("option", "passes", "told"),
+    [
+        ("second pass", (False, True), None),
+        ("first pass", (True, False), "first pass"),
+        ("both passes", (True, True), "both passes"),
+    ],
+)
+def test_with_a_second_pass_the_refiner_works_where_the_option_says(
+    plan_of: PlanOf, option: str, passes: tuple[bool, bool], told: str | None
+) -> None:
+    fields = {"refiner_checkpoint": "other", "enable_hr": True, "denoising_strength": 0.5}
+    refiner = plan_of({"hires_fix_refiner_pass": option}, **fields).refiner
+    assert refiner is not None
+    assert ((refiner.first_pass, refiner.second_pass), refiner.passes) == (passes, told)
+
+
+def test_an_unknown_refiner_is_the_original_error(plan_of: PlanOf) -> None:
+    with pytest.raises(Fault, match="Could not find checkpoint with name nobody"):
+        plan_of(refiner_checkpoint="nobody")
+
+
+def test_networks_in_styles_and_hires_prompts_are_seen(txt2img: Callable[..., Draft], world: World) -> None:
+    book = StyleBook([Style("heavy", "<lora:heavy:1>", "")])
+    with pytest.raises(ApiError, match="lora is missing"):
+        build(txt2img(styles=["heavy"]), Snapshot({}), world._replace(styles=book))
+    hires = txt2img(enable_hr=True, denoising_strength=0.5, hr_prompt="<lora:heavy:1>")
+    with pytest.raises(ApiError, match="lora is missing"):
+        build(hires, Snapshot({}), world)
+
+
+def test_a_lora_for_every_prompt(plan_of: PlanOf) -> None:
+    options = {"sd_lora": "light", "extra_networks_default_multiplier": 0.5}
+    plan = plan_of(options, prompt="p", negative_prompt="n")
+    assert plan.prompts.positive == ("p<lora:light:0.5>",)
+    assert plan.prompts.negative == ("n",)
+    named = plan_of(options, prompt="p <lora:light:1>")
+    assert named.prompts.positive == ("p <lora:light:1>",)
+    assert plan_of({"sd_lora": "None"}, prompt="p").prompts.positive == ("p",)
+
+
+def test_an_unknown_grid_format_is_refused_before_anything_is_made(plan_of: PlanOf) -> None:
+    with pytest.raises(ApiError, match="Invalid image format"):
+        plan_of({"grid_format": "docx"}, save_images=True)
+    assert not plan_of({"grid_format": "docx"}).save.samples

@@ -174,6 +174,12 @@ def test_a_second_pass_outside_the_limits_is_refused(
         txt2img(enable_hr=True, denoising_strength=0.5, **fields)
 
 
+@pytest.mark.parametrize("steps", [-1, MOST["steps"] + 1])
+def test_second_pass_steps_outside_the_limits_are_refused(txt2img: Make, steps: int) -> None:
+    with pytest.raises(InvalidRequest, match=r"body\.hr_second_pass_steps: .* 0 and 10000"):
+        txt2img(enable_hr=True, denoising_strength=0.5, hr_second_pass_steps=steps)
+
+
 def test_a_second_pass_nobody_asked_for_is_not_checked(txt2img: Make) -> None:
     assert txt2img(hr_scale=1000.0).hires is None
 

@@ -70,6 +70,12 @@ def test_more_pictures_than_a_batch_holds_are_the_original_error(planned: PlanOf
     assert len(source(planned(init_images=[RED, RED], batch_size=2)).pictures) == 2
 
 
+def test_several_pictures_are_one_batch(planned: PlanOf) -> None:
+    plan = planned(init_images=[RED, RED], batch_size=3, n_iter=2)
+    assert (plan.batch_size, len(plan.seeds)) == (2, 4)
+    assert planned(batch_size=3).batch_size == 3, "a single picture serves the whole batch"
+
+
 def test_whole_picture_inpainting(planned: PlanOf) -> None:
     plan = planned(mask=square_mask(), inpaint_full_res=False, inpainting_fill=1)
     made = source(plan)
@@ -174,6 +180,9 @@ def test_options_about_overlays_and_colours(planned: PlanOf) -> None:
         (0.5, True, 16, 7),
         (1.0, True, 8, 7),
         (0.0, True, 8, 0),
+        (1e-4, True, 80_000, 7),
+        (2e-5, True, 100_000, 7),
+        (1e-300, True, 8, 0),
     ],
 )
 def test_how_many_steps_are_run(

@@ -119,6 +119,23 @@ def test_schedule_recipe() -> None:
     assert not recipe.hires
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_what_to_do_about_nan(world: World, check: bool) -> None:
+    made = rules.decode_rules(snapshot(), world._replace(check_nan=check))
+    assert (made.check, made.to_float32, made.to_bfloat16) == (check, True, False)
+    other = rules.decode_rules(snapshot(auto_vae_precision=False, auto_vae_precision_bfloat16=True), world)
+    assert (other.to_float32, other.to_bfloat16) == (False, True)
+
+
+def test_networks(txt2img: Make) -> None:
+    made = rules.network_rules(txt2img(), snapshot())
+    assert (made.enabled, made.hashes) == (True, True)
+    made = rules.network_rules(
+        txt2img(disable_extra_networks=True), snapshot(lora_add_hashes_to_infotext=False)
+    )
+    assert (made.enabled, made.hashes) == (False, False)
+
+
 def test_schedule_rules() -> None:
     plain = rules.schedule_rules(snapshot())
     assert (plain.downcast, plain.zero_terminal_snr, plain.quantize) == (False, False, False)
