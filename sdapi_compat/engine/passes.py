@@ -179,7 +179,7 @@ class PassRunner:
         caller = yield from self._caller(one, one.facts)
         schedule = bent(one.facts.schedule, plan.schedule)
         levels = sigma_plan(rules.recipe, schedule)
-        self._notes.update(levels.infotext)
+        self._notes.update(levels.infotext | rules.infotext)
         run = SamplerRun(
             rules=rules,
             plan=levels,

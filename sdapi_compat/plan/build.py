@@ -50,8 +50,8 @@ def build(draft: Draft, snapshot: Snapshot, world: World) -> Plan:
         if not draft.disable_extra_networks:
             _refuse_what_is_not_built(hires.prompts, world)
         extra |= planner.extra
-    sampler, noise_extra = _sampler(draft, snapshot)
-    extra |= noise_extra | _option_extra(prompts, snapshot)
+    sampler = _sampler(draft, snapshot)
+    extra |= _option_extra(prompts, snapshot)
     return Plan(
         kind=draft.kind,
         model=model,
@@ -120,7 +120,7 @@ def _refiner(draft: Draft, snapshot: Snapshot, world: World) -> Refiner | None:
     )
 
 
-def _sampler(draft: Draft, snapshot: Snapshot) -> tuple[SamplerRules, dict[str, Any]]:
+def _sampler(draft: Draft, snapshot: Snapshot) -> SamplerRules:
     steps, t_enc = draft.steps, None
     if draft.picture is not None:
         fixed = snapshot.flag("img2img_fix_steps")

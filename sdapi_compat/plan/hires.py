@@ -75,8 +75,7 @@ class HiresPlanner:
         steps = partial_steps(hires.steps or draft.steps, strength, fixed=True)
         recipe = sigma_recipe(name, scheduler, steps.total, self._snapshot)
         recipe = msgspec.structs.replace(recipe, hires=True)
-        rules, _ = sampler_rules(draft, self._snapshot, recipe, steps.t_enc)
-        return rules
+        return sampler_rules(draft, self._snapshot, recipe, steps.t_enc)
 
     def _upscaler(self) -> str:
         name = self._hires.upscaler or DEFAULT_UPSCALER

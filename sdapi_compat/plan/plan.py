@@ -67,7 +67,7 @@ class GuidanceRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SamplerRules(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a sampler; `recipe` names it. eta and churn are effective values.
+    """One run of a sampler; `recipe` names it. eta and churn are effective values, `infotext` tells of them.
 
     `t_enc`: run only the last t_enc + 1 steps of the recipe, from a picture (img2img, hires); None: run all.
     """
@@ -76,6 +76,7 @@ class SamplerRules(msgspec.Struct, frozen=True, kw_only=True):
     t_enc: int | None
     eta: float
     churn: Churn
+    infotext: dict[str, float]
     unipc: UniPCSettings
     sgm_noise_multiplier: bool
     batch_determinism: bool

@@ -84,10 +84,8 @@ def guidance_rules(draft: Draft, snapshot: Snapshot) -> GuidanceRules:
     )
 
 
-def sampler_rules(
-    draft: Draft, snapshot: Snapshot, recipe: SigmaRecipe, t_enc: int | None
-) -> tuple[SamplerRules, dict[str, Any]]:
-    """One run of a sampler, and what the infotext says of its noise."""
+def sampler_rules(draft: Draft, snapshot: Snapshot, recipe: SigmaRecipe, t_enc: int | None) -> SamplerRules:
+    """One run of a sampler."""
     spec = SAMPLER_BY_NAME[recipe.sampler]
     asked = AskedNoise(
         eta=draft.eta, s_churn=draft.s_churn, s_tmin=draft.s_tmin, s_tmax=draft.s_tmax, s_noise=draft.s_noise
@@ -101,11 +99,12 @@ def sampler_rules(
         s_noise=snapshot.number("s_noise"),
     )
     settings = noise_settings(spec, asked, configured)
-    rules = SamplerRules(
+    return SamplerRules(
         recipe=recipe,
         t_enc=t_enc,
         eta=settings.eta,
         churn=_finite(settings.churn),
+        infotext=settings.infotext,
         unipc=UniPCSettings(
             variant=snapshot.text("uni_pc_variant"),
             skip_type=snapshot.text("uni_pc_skip_type"),
@@ -115,7 +114,6 @@ def sampler_rules(
         sgm_noise_multiplier=snapshot.flag("sgm_noise_multiplier"),
         batch_determinism=not snapshot.flag("no_dpmpp_sde_batch_determinism"),
     )
-    return rules, dict(settings.infotext)
 
 
 def _finite(churn: Churn) -> Churn:

@@ -73,6 +73,12 @@ def test_steps_sampler_and_prompts_of_the_second_pass(server: Any, read: Any) ->
     assert (pairs["Sampler"], pairs["Schedule type"], pairs["Steps"]) == ("Euler", "Automatic", "2")
 
 
+def test_the_noise_of_the_second_pass_is_told(server: Any, read: Any) -> None:
+    fields = {"hr_sampler_name": "Euler a", "eta": 0.5}
+    assert read.pairs(server.txt2img(**HIRES, **fields))["Eta"] == "0.5"
+    assert "Eta" not in read.pairs(server.txt2img(**HIRES, eta=0.5))
+
+
 def test_the_same_values_are_not_mentioned(server: Any, read: Any) -> None:
     same = {"hr_sampler_name": "Euler", "hr_scheduler": "automatic", "hr_prompt": "a red apple"}
     reply = server.txt2img(**HIRES, **same)

@@ -141,22 +141,6 @@ def test_other_formats_on_disk(
     assert told["info"] == read.info(reply)["infotexts"][0]
 
 
-def test_the_picture_from_before_the_second_pass(
-    server: Any, read: Any, folders: dict[str, str], tmp_path: Path
-) -> None:
-    options = (
-        folders | NO_DATE | {"save_images_before_highres_fix": True, "samples_filename_pattern": "[seed]"}
-    )
-    fields = {"seed": 5, "enable_hr": True, "denoising_strength": 0.5, "save_images": True}
-    reply = server.txt2img(**fields, override_settings=options)
-    sizes = {}
-    for path in (tmp_path / "outdir_txt2img_samples").iterdir():
-        with Image.open(path) as picture:
-            sizes[path.name] = picture.size
-    assert sizes == {"00000-5-before-highres-fix.png": (64, 64), "00001-5.png": (128, 128)}
-    assert len(reply["images"]) == 1
-
-
 def test_the_text_file_beside_the_picture(
     server: Any, read: Any, folders: dict[str, str], tmp_path: Path
 ) -> None:

@@ -181,3 +181,9 @@ def test_extra_noise_of_the_options_reaches_the_second_pass(planned: PlanOf) -> 
     assert second(plan).extra_noise == 0.2
     assert plan.report.extra["Extra noise"] == 0.2
     assert "Extra noise" not in planned().report.extra
+
+
+def test_the_second_pass_tells_of_its_own_noise(planned: PlanOf) -> None:
+    plan = planned(sampler_name="Euler", hr_sampler_name="Euler a", eta=0.5)
+    assert second(plan).sampler.infotext == {"Eta": 0.5}
+    assert plan.sampler.infotext == {}

@@ -11,6 +11,7 @@ import pytest
 from sdapi_compat.options.snapshot import Snapshot
 from sdapi_compat.plan import rules
 from sdapi_compat.plan.draft import Draft
+from sdapi_compat.plan.plan import SamplerRules
 from sdapi_compat.plan.world import World
 
 Make = Callable[..., Draft]
@@ -64,36 +65,36 @@ def test_guidance(txt2img: Make, img2img: Make) -> None:
     assert rules.guidance_rules(img2img(image_cfg_scale=1.5), options).image_cfg_scale == 1.5
 
 
-def recipe_and_rules(draft: Draft, options: Snapshot) -> Any:
+def sampled(draft: Draft, options: Snapshot) -> SamplerRules:
     recipe = rules.sigma_recipe(draft.sampler, draft.scheduler, draft.steps, options)
     return rules.sampler_rules(draft, options, recipe, None)
 
 
 def test_eta_is_the_request_or_the_option_of_the_family(txt2img: Make) -> None:
     options = snapshot(eta_ancestral=0.7, eta_ddim=0.2)
-    made, extra = recipe_and_rules(txt2img(sampler_name="Euler a"), options)
-    assert (made.eta, extra) == (0.7, {"Eta": 0.7})
-    made, extra = recipe_and_rules(txt2img(sampler_name="DDIM"), options)
-    assert (made.eta, extra) == (0.2, {"Eta DDIM": 0.2})
-    made, extra = recipe_and_rules(txt2img(sampler_name="Euler a", eta=1.0), options)
-    assert (made.eta, extra) == (1.0, {})
-    made, extra = recipe_and_rules(txt2img(sampler_name="Euler"), options)
-    assert extra == {}
+    made = sampled(txt2img(sampler_name="Euler a"), options)
+    assert (made.eta, made.infotext) == (0.7, {"Eta": 0.7})
+    made = sampled(txt2img(sampler_name="DDIM"), options)
+    assert (made.eta, made.infotext) == (0.2, {"Eta DDIM": 0.2})
+    made = sampled(txt2img(sampler_name="Euler a", eta=1.0), options)
+    assert (made.eta, made.infotext) == (1.0, {})
+    made = sampled(txt2img(sampler_name="Euler"), options)
+    assert made.infotext == {}
 
 
 def test_an_option_that_was_changed_beats_the_request(txt2img: Make) -> None:
-    made, extra = recipe_and_rules(txt2img(s_churn=4.0, s_noise=1.1), snapshot(s_churn=2.0))
+    made = sampled(txt2img(s_churn=4.0, s_noise=1.1), snapshot(s_churn=2.0))
     assert (made.churn.s_churn, made.churn.s_noise) == (2.0, 1.1)
-    assert extra == {"Sigma churn": 2.0}
+    assert made.infotext == {"Sigma churn": 2.0}
 
 
 def test_no_upper_end_of_churn_is_a_number_json_can_hold(txt2img: Make) -> None:
-    made, _ = recipe_and_rules(txt2img(), snapshot())
+    made = sampled(txt2img(), snapshot())
     assert math.isfinite(made.churn.s_tmax)
     assert made.churn.s_tmax > 1e300
-    made, _ = recipe_and_rules(txt2img(s_tmax=0.0), snapshot())
+    made = sampled(txt2img(s_tmax=0.0), snapshot())
     assert made.churn.s_tmax > 1e300
-    made, _ = recipe_and_rules(txt2img(s_tmax=9.0), snapshot())
+    made = sampled(txt2img(s_tmax=9.0), snapshot())
     assert made.churn.s_tmax == 9.0
 
 
@@ -101,7 +102,7 @@ def test_sampler_options(txt2img: Make) -> None:
     options = snapshot(
         uni_pc_variant="bh2", uni_pc_skip_type="logSNR", uni_pc_order=2, no_dpmpp_sde_batch_determinism=True
     )
-    made, _ = recipe_and_rules(txt2img(), options)
+    made = sampled(txt2img(), options)
     assert (made.unipc.variant, made.unipc.skip_type, made.unipc.order) == ("bh2", "logSNR", 2)
     assert not made.batch_determinism
     assert made.unipc.lower_order_final
