@@ -24,11 +24,18 @@ def python_problem(version: tuple[int, int], implementation: str) -> str | None:
 
 
 def better_python() -> str | None:
-    """A command on PATH that names a Python that fits."""
-    import shutil
+    """A command on PATH that starts a Python that fits."""
+    import subprocess
 
-    names = (f"python3.{minor}" for minor in range(NEWEST[1], OLDEST[1] - 1, -1))
-    return next((name for name in names if shutil.which(name)), None)
+    for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
+        name = f"python3.{minor}"
+        try:
+            # Version managers put commands on PATH that do nothing but complain.
+            subprocess.run([name, "--version"], capture_output=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return name
+    return None
 
 
 def main(argv: list[str]) -> int:

@@ -19,7 +19,7 @@ def main() -> int:
     settings = parse(sys.argv[1:], os.environ)
     logging.basicConfig(level=settings.loglevel, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     from sdapi_compat.app import build_app
-    from sdapi_compat.server import addresses, configuration, run
+    from sdapi_compat.server import addresses, allow_many_connections, configuration, run
     from sdapi_compat.services import make_services
 
     try:
@@ -28,6 +28,7 @@ def main() -> int:
     except OSError as error:
         print(f"Cannot start: {error}", file=sys.stderr)
         return 1
+    allow_many_connections()
     services = make_services(settings)
     announce(settings, bind)
     asyncio.run(run(build_app(services), config, services.engine, settings.graceful_timeout))

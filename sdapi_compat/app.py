@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sdapi_compat.settings import Settings
 
 log = logging.getLogger(__name__)
+ENGINE_SECONDS = 5.0
 GZIP_FROM_BYTES = 1000
 # Base64 of PNGs does not get smaller, so speed decides.
 GZIP_LEVEL = 1
@@ -48,7 +49,8 @@ def build_app(services: Services) -> ASGIApp:
         try:
             yield {"services": services}
         finally:
-            services.engine.stop()
+            # A device that is still being made has nothing to finish.
+            services.engine.stop(ENGINE_SECONDS if services.engine.ready.done() else 0.0)
 
     app: ASGIApp = Starlette(
         routes=all_routes(services),

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 HEADER_BYTES = 64 * 1024
 BACKLOG = 2048
+OPEN_FILES = 65536
 # How long an interrupted job may take to answer: one model call, decoding and encoding.
 LAST_SECONDS = 15.0
 
@@ -76,6 +77,18 @@ def configuration(settings: Settings, bind: list[str]) -> Config:
         except OSError as error:
             raise OSError(f"the certificate or its key cannot be used: {error}") from None
     return config
+
+
+def allow_many_connections() -> None:
+    """Every caller that waits holds an open file; the usual limit of 1024 is too low for a thousand."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard > soft:
+        wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 async def run(app: ASGIApp, config: Config, engine: Engine, seconds: float) -> None:

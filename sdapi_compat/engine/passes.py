@@ -218,7 +218,9 @@ class PassRunner:
     def _refinement(self, one: Pass, schedule: NoiseSchedule) -> Refinement | None:
         refiner = self._plan.refiner
         second = one.sampler.recipe.hires
-        if refiner is None or not (refiner.second_pass if second else refiner.first_pass):
+        if refiner is None or refiner.model.checkpoint == one.facts.model.checkpoint:
+            return None
+        if not (refiner.second_pass if second else refiner.first_pass):
             return None
 
         def make_caller() -> Generator[Ask, Any, Caller]:

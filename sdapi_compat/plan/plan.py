@@ -143,7 +143,6 @@ class Saving(msgspec.Struct, frozen=True, kw_only=True):
     lossless: bool
     text_file: bool
     incomplete: bool
-    before_hires: bool
     max_name_length: int
     prompt_words: int
     unix_names: bool

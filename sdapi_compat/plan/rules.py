@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -210,7 +210,6 @@ def saving(draft: Draft, snapshot: Snapshot, world: World) -> Saving:
         lossless=snapshot.flag("webp_lossless"),
         text_file=snapshot.flag("save_txt"),
         incomplete=snapshot.flag("save_incomplete_images"),
-        before_hires=snapshot.flag("save_images_before_highres_fix"),
         max_name_length=world.max_name_length,
         prompt_words=snapshot.integer("directories_max_prompt_words"),
         unix_names=world.unix_names,

@@ -37,21 +37,24 @@ async def progress(request: Request) -> Response:
     queue = services(request).engine.queue
     task_id = request.query_params.get("id_task")
     job = queue.find(task_id) if task_id else queue.latest()
-    if job is None or job.state is not State.RUNNING:
-        return json_reply(ProgressResponse(0.0, 0.0, _state(job), None, None))
+    # Asked once: the job may end while its preview is being drawn.
+    running = job is not None and job.state is State.RUNNING
+    state = _state(job, running=running)
+    if job is None or not running:
+        return json_reply(ProgressResponse(0.0, 0.0, state, None, None))
     share = STARTED + job.progress.fraction()
     eta = job.progress.elapsed() / share - job.progress.elapsed()
     image = None
     if not skip_image and job.progress.preview is not None:
         image = await _picture(job.progress.preview, "png")
-    reply = ProgressResponse(min(share, 1.0), eta, _state(job), image, job.progress.textinfo, job.id)
+    reply = ProgressResponse(min(share, 1.0), eta, state, image, job.progress.textinfo, job.id)
     return json_reply(reply)
 
 
-def _state(job: Job | None) -> ProgressState:
+def _state(job: Job | None, *, running: bool) -> ProgressState:
     if job is None:
         return ProgressState()
-    told, running = job.progress, job.state is State.RUNNING
+    told = job.progress
     return ProgressState(
         skipped=job.control.skipped,
         interrupted=job.control.interrupted,

@@ -151,13 +151,12 @@ def test_refresh_finds_new_files_and_forgets_old_ones(stocked: Any) -> None:
     assert "new" not in models(stocked)
 
 
-@pytest.mark.parametrize("body", [b"", b'""', b"null"])
-def test_unload_frees_and_reload_or_the_next_picture_loads(stocked: Any, body: bytes) -> None:
+def test_unload_frees_and_reload_or_the_next_picture_loads(stocked: Any) -> None:
     before = stocked.txt2img()["images"]
-    assert stocked.http.post("/sdapi/v1/unload-checkpoint", content=body).text == "{}"
+    assert stocked.http.post("/sdapi/v1/unload-checkpoint").text == "{}"
     assert stocked.txt2img()["images"] == before
-    stocked.http.post("/sdapi/v1/unload-checkpoint", content=body)
-    assert stocked.http.post("/sdapi/v1/reload-checkpoint", content=body).text == "{}"
+    stocked.http.post("/sdapi/v1/unload-checkpoint", content=b'""')
+    assert stocked.http.post("/sdapi/v1/reload-checkpoint", content=b"null").text == "{}"
     assert stocked.txt2img()["images"] == before
 
 

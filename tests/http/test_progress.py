@@ -59,6 +59,7 @@ def test_progress_of_a_running_job(server: Any, start: Any, until: Any) -> None:
     assert {poll["state"]["sampling_steps"] for poll in begun} == {14}
     assert {poll["state"]["job_count"] for poll in begun} == {1}
     assert all(poll["current_image"] is None for poll in sampling if poll["state"]["sampling_step"] < 10)
+    assert all(poll["current_image"] for poll in sampling if poll["state"]["sampling_step"] > 10)
 
 
 def test_previews_come_every_so_many_steps_as_png(server: Any, start: Any, until: Any) -> None:

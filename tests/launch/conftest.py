@@ -146,6 +146,12 @@ def wheel() -> Callable[..., Path]:
 
 
 @pytest.fixture
+def bare_python() -> str:
+    """A Python outside of virtual environments."""
+    return outer_python()
+
+
+@pytest.fixture
 def repository_root() -> Path:
     """The folder of the real launch.py."""
     return ROOT

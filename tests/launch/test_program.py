@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -129,7 +131,16 @@ def test_an_interruption_ends_the_program(tmp_path):
         f" Path({str(tmp_path / 'log')!r}), os.environ)"
     )
     root = Path(__file__).resolve().parent.parent.parent
-    done = subprocess.run(python(code), cwd=root, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(
+        python(code),
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        # Whoever runs the tests in the background may have SIGINT ignored, and children inherit that.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     assert "KeyboardInterrupt" in done.stderr
     pid = int((tmp_path / "log").read_text().splitlines()[1])
     with pytest.raises(ProcessLookupError):

@@ -9,14 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
-
-
-def bare_python() -> str:
-    """A Python outside of virtual environments."""
-    return str(getattr(sys, "_base_executable", sys.executable))
 
 
 def told_by_server(output: str) -> dict[str, object]:
@@ -108,17 +104,19 @@ def test_an_index_that_does_not_answer(product):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_an_interrupted_installation_goes_on_at_the_next_start(product, wheel):
+def test_an_interrupted_installation_goes_on_at_the_next_start(product, bare_python):
     (product.root / "requirements-torch.txt").write_text("torch==1.0  # pinned anew\n")
     # A module that TORCH_COMMAND names stands for a long download.
     site = product.ask("__import__('sysconfig').get_path('purelib')")
     Path(site, "long_download.py").write_text("import time; time.sleep(60)")
     process = subprocess.Popen(
-        [bare_python(), str(product.root / "launch.py"), "--exit"],
+        [bare_python, str(product.root / "launch.py"), "--exit"],
         env={**product.environ, "TORCH_COMMAND": "long_download"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # Whoever runs the tests in the background may have SIGINT ignored, and children inherit that.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     log = product.root / ".venv" / "install.log"
     while not (log.exists() and "long_download" in log.read_text()):
@@ -162,23 +160,25 @@ def test_a_venv_that_is_something_else_is_left_alone(bare):
     assert (bare.root / ".venv" / "thesis.txt").exists()
 
 
-def test_no_ensurepip(bare):
+def test_no_ensurepip(bare, bare_python):
     code = (
         "import runpy, sys; sys.modules['ensurepip'] = None; sys.argv[0] = 'launch.py'; "
         f"runpy.run_path({str(bare.root / 'launch.py')!r}, run_name='__main__')"
     )
-    command = [bare_python(), "-c", code, "--nowebui"]
+    command = [bare_python, "-c", code, "--nowebui"]
     environ = {**bare.environ, "PYTHONPATH": str(bare.root)}
-    failed = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    failed = subprocess.run(
+        command, env=environ, cwd=bare.root, capture_output=True, text=True, check=False, timeout=120
+    )
     assert failed.returncode == 1
     assert "comes without its module ensurepip" in failed.stderr
     assert "sudo apt install python3." in failed.stderr
     assert not (bare.root / ".venv").exists()
 
 
-def test_the_active_environment_is_used(product):
+def test_the_active_environment_is_used(product, bare_python):
     other = product.root.parent / "mine"
-    subprocess.run([bare_python(), "-m", "venv", str(other)], check=True)
+    subprocess.run([bare_python, "-m", "venv", str(other)], check=True)
     python = other / product.python.relative_to(product.root / ".venv")
     shutil.rmtree(product.root / ".venv")
     command = [str(python), str(product.root / "launch.py"), "--nowebui"]
