@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sdapi_compat.backend.registry import CheckpointPlaces
 from sdapi_compat.backend.registry_vae import VaePlaces
+from sdapi_compat.bundled import bundled
 from sdapi_compat.catalog import Catalog, Places
 from sdapi_compat.embedded import CHECKPOINT_DIR
 from sdapi_compat.engine.engine import Engine
@@ -111,15 +112,14 @@ def make_services(settings: Settings) -> Services:
         options.record({"sd_model_checkpoint": catalog.checkpoints.pinned.title})
     timings: dict[str, float] = {}
     engine = Engine(partial(_make_device, settings, options, catalog, timings), limit=settings.max_queue)
-    builtin = Path(__file__).resolve().parent.parent
     return Services(
         settings=settings,
         options=options,
         catalog=catalog,
         engine=engine,
         scripts=discover(
-            dict.fromkeys((builtin / "scripts", settings.scripts_dir)),
-            _extension_folders(settings, builtin),
+            dict.fromkeys((bundled("scripts"), settings.scripts_dir)),
+            _extension_folders(settings),
         ),
         limits=Limits(
             ImageLimits(max_pixels=settings.max_pixels, max_bytes=settings.max_body_bytes),
@@ -158,11 +158,11 @@ def _freeze_policy(settings: Settings) -> FreezePolicy:
     )
 
 
-def _extension_folders(settings: Settings, builtin: Path) -> dict[Path, None]:
+def _extension_folders(settings: Settings) -> dict[Path, None]:
     if settings.disable_all_extensions:
         return {}
     own = {} if settings.disable_extra_extensions else {settings.extensions_dir: None}
-    return {builtin / "extensions": None} | own
+    return {bundled("extensions"): None} | own
 
 
 def _places(settings: Settings) -> Places:

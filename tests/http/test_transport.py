@@ -6,7 +6,6 @@ import base64
 import gzip
 import json
 import socket
-import ssl
 import subprocess
 import time
 from collections.abc import Callable
@@ -56,15 +55,6 @@ def test_http2_over_tls_is_negotiated(secured: Any) -> None:
 def test_http1_over_tls_works_too(secured: Any) -> None:
     reply = secured.get("/sdapi/v1/samplers")
     assert (reply.http_version, reply.status_code) == ("HTTP/1.1", 200)
-
-
-def test_old_tls_versions_are_refused(secured: Any) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.maximum_version = ssl.TLSVersion.TLSv1_1
-    address = urlsplit(secured.url)
-    with socket.create_connection((address.hostname, address.port)) as plain, pytest.raises(ssl.SSLError):
-        context.wrap_socket(plain)
 
 
 def http2_request(server: Any, method: str, path: str, body: bytes) -> tuple[int, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -87,6 +88,11 @@ class Product:
             timeout=LIMIT_SECONDS,
             check=False,
         )
+
+    def told(self, output: str) -> dict[str, object]:
+        """What the server of the miniature reports."""
+        line = next(line for line in output.splitlines() if line.startswith("SERVER "))
+        return dict(json.loads(line.removeprefix("SERVER ")))
 
     def ask(self, code: str) -> str:
         """What `.venv`'s Python prints for an expression."""

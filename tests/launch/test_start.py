@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,15 +14,9 @@ from pathlib import Path
 import pytest
 
 
-def told_by_server(output: str) -> dict[str, object]:
-    """What the server of the miniature reports."""
-    line = next(line for line in output.splitlines() if line.startswith("SERVER "))
-    return dict(json.loads(line.removeprefix("SERVER ")))
-
-
 def test_first_start_installs_and_hands_over(first):
     product, started = first
-    told = told_by_server(started.stdout)
+    told = product.told(started.stdout)
     assert told["argv"] == ["--nowebui", "--port", "1234"]
     assert told["python"] == str(product.python)
     assert told["data"] == str(product.root)
@@ -89,7 +82,7 @@ def test_a_failed_installation_explains_itself_and_is_repaired_by_the_next_start
     requirements.write_text(good)
     repaired = product.launch("--nowebui")
     assert "Installing the packages of the server" in repaired.stdout, "a failure leaves no stamp"
-    assert told_by_server(repaired.stdout)["argv"] == ["--nowebui"]
+    assert product.told(repaired.stdout)["argv"] == ["--nowebui"]
 
 
 def test_an_index_that_does_not_answer(product):
@@ -132,78 +125,21 @@ def test_an_interrupted_installation_goes_on_at_the_next_start(product, bare_pyt
     assert "[1/1] Installing PyTorch" in again.stdout
 
 
-def test_a_python_that_vanished(product):
-    product.python.unlink()
-    product.python.symlink_to("/nonexistent/python3")
-    started = product.launch("--nowebui")
-    assert "is gone or broken: the folder is made again" in started.stdout
-    assert told_by_server(started.stdout)["python"] == str(product.python)
-    assert product.ask("version('alpha')") == "1.0"
-
-
-def test_an_environment_left_half_made(product):
-    site = product.ask("__import__('sysconfig').get_path('purelib')")
-    shutil.rmtree(f"{site}/pip")
-    (product.root / ".venv" / "sdapi-compat.json").unlink()
-    started = product.launch("--exit")
-    assert started.returncode == 0, started.stdout
-    assert "Adding pip to" in started.stdout
-    assert product.ask("version('alpha')") == "1.0"
-
-
-def test_a_venv_that_is_something_else_is_left_alone(bare):
-    (bare.root / ".venv").mkdir()
-    (bare.root / ".venv" / "thesis.txt").write_text("years of work")
-    started = bare.launch("--nowebui")
-    assert started.returncode == 1
-    assert "does not look like one" in started.stdout
-    assert (bare.root / ".venv" / "thesis.txt").exists()
-
-
-def test_no_ensurepip(bare, bare_python):
-    code = (
-        "import runpy, sys; sys.modules['ensurepip'] = None; sys.argv[0] = 'launch.py'; "
-        f"runpy.run_path({str(bare.root / 'launch.py')!r}, run_name='__main__')"
-    )
-    command = [bare_python, "-c", code, "--nowebui"]
-    environ = {**bare.environ, "PYTHONPATH": str(bare.root)}
-    failed = subprocess.run(
-        command, env=environ, cwd=bare.root, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert failed.returncode == 1
-    assert "comes without its module ensurepip" in failed.stderr
-    assert "sudo apt install python3." in failed.stderr
-    assert not (bare.root / ".venv").exists()
-
-
-def test_the_active_environment_is_used(product, bare_python):
-    other = product.root.parent / "mine"
-    subprocess.run([bare_python, "-m", "venv", str(other)], check=True)
-    python = other / product.python.relative_to(product.root / ".venv")
-    shutil.rmtree(product.root / ".venv")
-    command = [str(python), str(product.root / "launch.py"), "--nowebui"]
-    started = subprocess.run(
-        command, env=product.environ, cwd=product.root.parent, capture_output=True, text=True, check=False
-    )
-    assert told_by_server(started.stdout)["python"] == str(python)
-    assert not (product.root / ".venv").exists()
-
-
 def test_skip_install_installs_nothing(bare):
     started = bare.launch("--skip-install", "--nowebui")
-    assert told_by_server(started.stdout)["argv"] == ["--skip-install", "--nowebui"]
+    assert bare.told(started.stdout)["argv"] == ["--skip-install", "--nowebui"]
     assert not (bare.root / ".venv").exists()
 
 
 def test_skip_prepare_environment_uses_what_is_there(product):
     (product.root / "requirements.txt").write_text("alpha==9.9\n")
     started = product.launch("--skip-prepare-environment")
-    assert told_by_server(started.stdout)["python"] == str(product.python)
+    assert product.told(started.stdout)["python"] == str(product.python)
 
 
 def test_flags_in_the_environment(product):
     started = product.launch("--nowebui", COMMANDLINE_ARGS="--listen --skip-install")
-    told = told_by_server(started.stdout)
+    told = product.told(started.stdout)
     assert told["argv"] == ["--nowebui"], "the server reads COMMANDLINE_ARGS itself"
     assert told["extra"] == "--listen --skip-install"
 
@@ -216,7 +152,7 @@ def test_exit(product):
 
 def test_data_folder_of_the_user(product, tmp_path):
     started = product.launch("--nowebui", SDAPI_DATA_DIR=str(tmp_path))
-    assert told_by_server(started.stdout)["data"] == str(tmp_path)
+    assert product.told(started.stdout)["data"] == str(tmp_path)
 
 
 def test_tests_get_their_packages_and_arguments(product):
@@ -230,7 +166,7 @@ def test_tests_get_their_packages_and_arguments(product):
 
 def test_test_server(product):
     started = product.launch("--test-server", COMMANDLINE_ARGS="--api-auth a:b")
-    told = told_by_server(started.stdout)
+    told = product.told(started.stdout)
     assert told["extra"] is None
     assert told["argv"] == ["--test-server", "--api", "--skip-torch-cuda-test", "--disable-nan-check"]
 
@@ -267,7 +203,7 @@ def test_help_before_anything_is_installed(bare):
 
 
 def test_help_of_the_server_once_it_is_installed(product):
-    assert told_by_server(product.launch("--help").stdout)["argv"] == ["--help"]
+    assert product.told(product.launch("--help").stdout)["argv"] == ["--help"]
 
 
 def test_dump_sysinfo(product):
@@ -302,4 +238,4 @@ def test_a_requirement_file_that_is_not_there(product):
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="PYTHONSAFEPATH came with Python 3.11")
 def test_modules_in_the_current_folder_are_not_mistaken_for_the_products(product):
     (product.root.parent / "sdapi_compat.py").write_text("raise SystemExit('the wrong one')")
-    assert told_by_server(product.launch("--nowebui").stdout)["argv"] == ["--nowebui"]
+    assert product.told(product.launch("--nowebui").stdout)["argv"] == ["--nowebui"]
