@@ -32,7 +32,7 @@ OFFSET_NOISE = 0.12
 #: overshoots in just this direction, and the model must learn to come back from there.
 OVERSHOOT_SHARE, OVERSHOOT = 0.15, 0.5
 #: Below 1: more training at high noise, where the prompt decides what is drawn.
-TIME_POWER = 0.65
+TIME_POWER = 0.85
 EMA_DECAY = 0.999
 SAVE_SECONDS = 150.0
 

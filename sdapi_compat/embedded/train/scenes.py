@@ -15,12 +15,17 @@ FONT_FILE = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
 #: The one bitmap size in the font, in pixels.
 FONT_SIZE = 109
 
-#: Range of the glyph's longer side as a share of the canvas, per size word (None: no word).
+#: Range of the glyph's longer side as a share of a canvas of 512 pixels, per size word (None: no word).
 SIZES: dict[str | None, tuple[float, float]] = {
-    None: (0.70, 0.80),
-    "small": (0.32, 0.42),
-    "big": (0.86, 0.96),
+    None: (0.50, 0.58),
+    "small": (0.32, 0.40),
+    "big": (0.68, 0.76),
 }
+#: A canvas n times as wide shows a glyph only n ** (1 - this) times as large in pixels: what the
+#: U-Net learns about shapes on small latents, where training is cheap, then holds on larger ones.
+SHRINKAGE = 0.75
+#: Largest share of the canvas that a glyph takes.
+LARGEST = 0.94
 #: Centre of the glyph (x, y as shares of the canvas) per position word.
 POSITIONS: dict[str, tuple[float, float]] = {
     "left": (0.25, 0.5),
@@ -38,7 +43,7 @@ ASIDE_SIZE = (0.38, 0.48)
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture's full description; lengths are shares of the canvas, the angle is in degrees."""
+    """A picture's full description; lengths are shares of a canvas of 512 pixels, the angle is in degrees."""
 
     concept: Concept
     background: str | None
@@ -87,16 +92,22 @@ def sample_scene(rng: random.Random, concepts: list[Concept]) -> Scene:
     position = rng.choice(list(POSITIONS)) if size is None and rng.random() < POSITION_SHARE else None
     scale = rng.uniform(*(ASIDE_SIZE if position else SIZES[size]))
     x, y = POSITIONS[position] if position else (0.5, 0.5)
-    play = min(PLAY, max(0.01, 0.5 - scale / 2))
-    centre = (x + rng.uniform(-play, play), y + rng.uniform(-play, play))
+    centre = (x + rng.uniform(-PLAY, PLAY), y + rng.uniform(-PLAY, PLAY))
     angle = max(-6.0, min(6.0, rng.gauss(0.0, 2.0)))
     return Scene(concept, background, size, position, _background(rng, background), scale, centre, angle)
+
+
+def share_of(scene: Scene, pixels: int) -> float:
+    """The glyph's longer side as a share of a canvas of ``pixels``; aside there is no room to grow."""
+    if scene.position is not None:
+        return scene.scale
+    return min(LARGEST, scene.scale * (512 / pixels) ** SHRINKAGE)
 
 
 def render(scene: Scene, pixels: int) -> Image.Image:
     """The scene as an RGB picture of ``pixels`` x ``pixels``."""
     glyph = glyph_image(scene.concept.glyph)
-    factor = scene.scale * pixels / max(glyph.size)
+    factor = share_of(scene, pixels) * pixels / max(glyph.size)
     width, height = (max(1, round(side * factor)) for side in glyph.size)
     glyph = glyph.resize((width, height), Image.Resampling.BICUBIC)
     glyph = glyph.rotate(scene.angle, Image.Resampling.BICUBIC, expand=True)
