@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers.models.clip.configuration_clip import CLIPTextConfig
@@ -38,6 +39,19 @@ def build_vae(config: dict[str, Any], tensors: Mapping[str, Tensor], dtype: torc
         return AutoencoderKL(**config)  # type: ignore[no-any-return]
 
     return _build("VAE", make, tensors, dtype)
+
+
+def build_tiny(part: str, channels: int, tensors: Mapping[str, Tensor], dtype: torch.dtype) -> nn.Module:
+    """The "encoder" or "decoder" of a TAESD for latents of so many channels, [-1, 1] on the pixels' side.
+
+    Raises BadWeightFile.
+    """
+
+    def make() -> nn.Module:
+        half: nn.Module = AutoencoderTiny(latent_channels=channels).get_submodule(part)
+        return half
+
+    return _build(f"TAESD {part}", make, tensors, dtype)
 
 
 def build_text_model(

@@ -81,7 +81,7 @@ def load_folder(folder: Path, policy: DevicePolicy) -> ModelParts:
     return ModelParts(
         unet=unet,
         text=_text_encoder(folder, policy),
-        codec=LatentCodec(vae, float(vae.config["scaling_factor"]), policy.device),
+        codec=LatentCodec(vae, float(vae.config["scaling_factor"]), policy.device, policy.tiled_vae_above),
         vae_config={key: vae.config[key] for key in VaeShape().diffusers_config(1.0)},
         noise_schedule=scheduler.noise_schedule(),
         prediction=prediction,

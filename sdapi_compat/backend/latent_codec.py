@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 import msgspec
 import torch
@@ -11,11 +14,15 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor, nn
 
+from sdapi_compat.backend.shortage import is_shortage
 from sdapi_compat.errors import Fault
 
 Noise = Callable[[tuple[int, ...]], Tensor]
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+TILE_CELLS = 64
+"""Side of a tile in latent cells: the size SD 1.x was trained at. A quarter overlaps the next one."""
 
 
 class NanPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,13 +37,27 @@ class NanPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LatentCodec:
-    """A VAE with the factor between its latents and the UNet's."""
+    """A VAE with the factor between its latents and the UNet's.
 
-    def __init__(self, vae: AutoencoderKL, scaling_factor: float, device: torch.device) -> None:
-        """`device`: where the VAE computes, wherever its weights wait."""
+    Large pictures, and those that memory does not suffice for, go through it in overlapping tiles whose edges
+    are blended (diffusers' tiling). A tile knows nothing of the others' brightness, so such a picture differs
+    a little from one that went through whole. Wrapping convolutions need the whole picture: no tiles then.
+    """
+
+    def __init__(
+        self, vae: AutoencoderKL, scaling_factor: float, device: torch.device, tiled_above: int = 0
+    ) -> None:
+        """`device`: where the VAE computes, wherever its weights wait.
+
+        `tiled_above`: pictures with more pixels than a square of this side are tiled; 0: only when needed.
+        """
         self.module = vae
         self._device = device
         self.scaling_factor = scaling_factor
+        self._factor: int = 2 ** (len(vae.config["block_out_channels"]) - 1)
+        self._whole_cells = (tiled_above // self._factor) ** 2
+        vae.tile_latent_min_size = TILE_CELLS
+        vae.tile_sample_min_size = TILE_CELLS * self._factor
 
     @property
     def dtype(self) -> torch.dtype:
@@ -70,8 +91,38 @@ class LatentCodec:
 
     def _forward(self, latent: Tensor) -> Tensor:
         scaled = (latent.float() / self.scaling_factor).to(self._device, self.dtype)
-        image: Tensor = self.module.decode(scaled).sample
+        height, width = scaled.shape[2:]
+        image: Tensor = self._fitting(lambda: self.module.decode(scaled).sample, height, width)
         return image.float()
+
+    def _fitting(self, work: Callable[[], T], height: int, width: int) -> T:
+        """`work` on the whole picture of so many latent cells, or in tiles where it is too large for that."""
+        tileable = max(height, width) > self.module.tile_latent_min_size and not self._wraps
+        large = bool(self._whole_cells) and height * width > self._whole_cells
+        if not (tileable and large):
+            try:
+                return work()
+            except (RuntimeError, MemoryError) as error:
+                if not tileable or not is_shortage(error):
+                    raise
+                _log.warning("out of memory in the VAE, going on in tiles: %s", error)
+            # Here, not in the handler: the error holds on to what filled the memory.
+            _give_back(self._device)
+        with self._tiled():
+            return work()
+
+    @property
+    def _wraps(self) -> bool:
+        """Whether the convolutions wrap around the edges (`DiffusionModel.set_tiling`)."""
+        return bool(self.module.decoder.conv_in.padding_mode == "circular")
+
+    @contextmanager
+    def _tiled(self) -> Iterator[None]:
+        self.module.enable_tiling()  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            self.module.disable_tiling()  # type: ignore[no-untyped-call]
 
     def encode(self, images: Tensor, noise: Noise) -> Tensor:
         """(N, 3, H, W) in [-1, 1] to sampled and scaled float32 latents (N, 4, H/8, W/8).
@@ -89,9 +140,17 @@ class LatentCodec:
         return (mean + std * noise(tuple(mean.shape)).to(mean)) * self.scaling_factor
 
     def _posterior(self, image: Tensor) -> DiagonalGaussianDistribution:
-        encoded = self.module.encode(image.to(self._device, self.dtype))
+        ready = image.to(self._device, self.dtype)
+        height, width = (side // self._factor for side in ready.shape[2:])
+        encoded = self._fitting(lambda: self.module.encode(ready), height, width)
         posterior: DiagonalGaussianDistribution = encoded.latent_dist
         return posterior
+
+
+def _give_back(device: torch.device) -> None:
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _one_by_one(images: Tensor) -> list[Tensor]:

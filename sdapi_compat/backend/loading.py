@@ -22,6 +22,7 @@ from sdapi_compat.backend.policy import DevicePolicy
 from sdapi_compat.backend.registry import CheckpointInfo
 from sdapi_compat.backend.registry_vae import VaeFile
 from sdapi_compat.backend.single_file import load_single_file, load_vae_file
+from sdapi_compat.backend.token_merging import fit_blocks
 from sdapi_compat.backend.unet import fit_upsamplers
 from sdapi_compat.errors import Fault
 
@@ -38,6 +39,7 @@ def load_checkpoint(info: CheckpointInfo, vae: VaeFile | None, policy: DevicePol
         else:
             parts = load_single_file(info.path, info.config, policy)
         fit_upsamplers(parts.unet)
+        fit_blocks(parts.unet)
         policy.prepare_unet(parts.unet)
     codec = None if vae is None else load_vae(vae, parts.vae_config, policy)
     return DiffusionModel(info, parts, policy, vae, codec)

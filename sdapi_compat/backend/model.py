@@ -15,6 +15,7 @@ from sdapi_compat.backend.registry import CheckpointInfo
 from sdapi_compat.backend.registry_vae import VaeFile
 from sdapi_compat.backend.residency import Residency
 from sdapi_compat.backend.text import EncoderChunk, TextEncoder
+from sdapi_compat.backend.token_merging import ARGUMENT, Merging
 from sdapi_compat.backend.tokenizer import ClipVocabulary
 from sdapi_compat.errors import Fault
 from sdapi_compat.sampling.noise_schedule import NoiseSchedule
@@ -42,6 +43,7 @@ class DiffusionModel:
         self._policy = policy
         self._baked = parts.codec
         self._tiling = False
+        self._merged_share = 0.0
         self._residency = Residency(policy)
         self.vae: VaeFile | None = vae
         self.codec = self._chosen(codec)
@@ -109,11 +111,13 @@ class DiffusionModel:
         (N,), fractions allowed; `context`: (N, L, d).
         """
         self._residency.fetch(self.unet)
-        dtype = self._policy.dtype
+        dtype, share = self._policy.dtype, self._merged_share
+        merging = {ARGUMENT: Merging(share, x.shape[2], x.shape[3])} if share > 0 else None
         output = self.unet(
             x.to(self.device, dtype),
             timestep.to(self.device, torch.float32),
             encoder_hidden_states=context.to(self.device, dtype),
+            cross_attention_kwargs=merging,
         )
         sample: Tensor = output.sample
         return sample.float()
@@ -192,6 +196,10 @@ class DiffusionModel:
             _pad(self.unet, circular=on)
             _pad(self.codec.module, circular=on)
             self._tiling = on
+
+    def set_token_merging(self, share: float) -> None:
+        """Merge this share of the tokens in the UNet's self-attention from now on; 0: none."""
+        self._merged_share = share
 
     @property
     def size_in_bytes(self) -> int:

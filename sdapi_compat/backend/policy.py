@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import logging
+from importlib import import_module
 from typing import Literal
 
 import msgspec
@@ -10,8 +11,7 @@ import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import nn
 
-from sdapi_compat.errors import Fault
-
+log = logging.getLogger(__name__)
 Offload = Literal["none", "model", "sequential"]
 _CPU_WORDS = frozenset({"sd", "all"})
 
@@ -28,6 +28,7 @@ class DeviceFlags(msgspec.Struct, frozen=True, kw_only=True):
     lowvram: bool = False
     xformers: bool = False
     opt_channelslast: bool = False
+    tiled_vae_above: int = 0
 
 
 class DevicePolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,18 +41,12 @@ class DevicePolicy(msgspec.Struct, frozen=True, kw_only=True):
     offload: Offload = "none"
     xformers: bool = False
     channels_last: bool = False
+    tiled_vae_above: int = 0
+    """Side in pixels of the largest square that goes through the VAE whole; 0: whatever fits."""
 
     @classmethod
     def choose(cls, flags: DeviceFlags) -> DevicePolicy:
-        """CUDA, else MPS, else the CPU; half precision on CUDA and MPS unless the flags forbid it.
-
-        Raises Fault("ModuleNotFoundError") for --xformers without the package.
-        """
-        if flags.xformers and find_spec("xformers") is None:
-            raise Fault(
-                "ModuleNotFoundError", "--xformers is given but the xformers package is not installed; "
-                "leave the flag out to use torch's own attention",
-            )  # fmt: skip
+        """CUDA, else MPS, else the CPU; half precision on CUDA and MPS unless the flags forbid it."""
         device = _device(flags)
         offload = _offload(flags, device)
         full = flags.no_half or flags.precision == "full" or device.type == "cpu"
@@ -63,8 +58,9 @@ class DevicePolicy(msgspec.Struct, frozen=True, kw_only=True):
             dtype=dtype,
             vae_dtype=torch.float32 if safe_vae else dtype,
             offload=offload,
-            xformers=flags.xformers,
+            xformers=flags.xformers and _has_xformers(device),
             channels_last=flags.opt_channelslast,
+            tiled_vae_above=flags.tiled_vae_above,
         )
 
     def prepare_unet(self, unet: UNet2DConditionModel) -> None:
@@ -88,6 +84,21 @@ def _device(flags: DeviceFlags) -> torch.device:
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
+
+
+def _has_xformers(device: torch.device) -> bool:
+    """Whether xformers can be used. A1111 1.10.1 behaviour: without it, a warning and the usual attention."""
+    missing = None
+    if device.type != "cuda":
+        missing = f"it needs an NVIDIA GPU, and this server computes on {device.type}"
+    else:
+        try:
+            import_module("xformers.ops")
+        except ImportError as error:
+            missing = str(error)
+    if missing is not None:
+        log.warning("--xformers has no effect: %s. PyTorch's own attention is used", missing)
+    return missing is None
 
 
 def _offload(flags: DeviceFlags, device: torch.device) -> Offload:

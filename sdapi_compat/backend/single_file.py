@@ -77,7 +77,7 @@ def _text_encoder(config: LdmConfig, tensors: Tensors, policy: DevicePolicy) -> 
 
 def _codec(config: dict[str, Any], tensors: Tensors, policy: DevicePolicy) -> LatentCodec:
     vae = build_vae(config, _convert_vae(tensors, config), policy.vae_dtype)
-    return LatentCodec(vae, config["scaling_factor"], policy.device)
+    return LatentCodec(vae, config["scaling_factor"], policy.device, policy.tiled_vae_above)
 
 
 def _noise_schedule(config: LdmConfig, tensors: Tensors) -> NoiseSchedule:

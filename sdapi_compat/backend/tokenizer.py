@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from itertools import islice
 from pathlib import Path
 
+from ftfy import fix_text
 from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
 _DATA_FILE = "bpe_simple_vocab_16e6.txt.gz"
@@ -26,7 +27,8 @@ class ClipVocabulary:
         self.bos: int = tokenizer.bos_token_id
         self.eos: int = tokenizer.eos_token_id
         self.pad: int = tokenizer.pad_token_id
-        self.comma: int | None = tokenizer.get_vocab().get("," + _WORD_END)
+        self.words: Mapping[str, int] = tokenizer.get_vocab()
+        self.comma: int | None = self.words.get("," + _WORD_END)
 
     @classmethod
     def built_in(cls) -> ClipVocabulary:
@@ -44,10 +46,15 @@ class ClipVocabulary:
         return cls(tokenizer)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids per text, without start and end markers and without truncation."""
+        """Token ids per text, without start and end markers and without truncation.
+
+        A1111 1.10.1 behaviour, that of OpenAI's tokenizer: texts are mended first, so that curly quotes count
+        as straight ones, ligatures and full-width letters as plain ones, "&amp;" as "&".
+        """
         if not texts:
             return []
-        encoded = self._tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False)
+        mended = [fix_text(text) for text in texts]
+        encoded = self._tokenizer(mended, add_special_tokens=False, return_attention_mask=False)
         return [list(ids) for ids in encoded["input_ids"]]
 
 

@@ -6,7 +6,7 @@ answered by one forward pass.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -47,6 +47,7 @@ class Predict(NamedTuple):
     `context`: (R, L, d). `extra`: channels to concatenate, (R, c, h, w), or None.
     Answer: float32 (R, C, h, w): the denoised latents of x = x0 + sigma * noise; or, with `noise`, the noise
     in x = sqrt(abar) * x0 + sqrt(1 - abar) * noise. `tiling`: convolutions wrap around the edges.
+    `token_merging`: share of tokens to merge.
     """
 
     model: ModelChoice
@@ -57,6 +58,7 @@ class Predict(NamedTuple):
     extra: Tensor | None
     noise: bool
     tiling: bool = False
+    token_merging: float = 0.0
 
     @property
     def key(self) -> Hashable:
@@ -68,6 +70,7 @@ class Predict(NamedTuple):
             self.context.shape[1],
             self.noise,
             self.tiling,
+            self.token_merging,
             None if self.extra is None else self.extra.shape[1],
         )
 
@@ -89,12 +92,14 @@ class EncodeImage(NamedTuple):
     """Pictures float32 (N, 3, H, W) in [-1, 1] to scaled latents (N, C, H/8, W/8).
 
     `noise` draws for the posterior's sample; None takes the posterior's mode, unscaled (instruct-pix2pix).
+    `tiny`: TAESD encodes, which draws nothing.
     """
 
     model: ModelChoice
     images: Tensor
     noise: Generator | None
     tiling: bool = False
+    tiny: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -102,3 +107,41 @@ class EncodeImage(NamedTuple):
 
 
 Ask = Describe | EncodeText | Predict | Decode | EncodeImage
+
+
+def rows(ask: Ask) -> int:
+    """How many rows `ask` brings into a forward."""
+    match ask:
+        case Predict():
+            return int(ask.x.shape[0])
+        case Decode():
+            return int(ask.latents.shape[0])
+    return 1
+
+
+def parts(ask: Ask, limit: int) -> list[Ask]:
+    """Asks of at most `limit` rows that together ask for the same; just `ask` where rows belong together."""
+    starts = range(0, rows(ask), limit)
+    match ask:
+        case Predict():
+            return [_some_rows(ask, slice(start, start + limit)) for start in starts]
+        case Decode():
+            return [ask._replace(latents=ask.latents[start : start + limit]) for start in starts]
+    return [ask]
+
+
+def _some_rows(ask: Predict, some: slice) -> Predict:
+    return ask._replace(
+        x=ask.x[some],
+        sigma=ask.sigma[some],
+        timestep=ask.timestep[some],
+        context=ask.context[some],
+        extra=None if ask.extra is None else ask.extra[some],
+    )
+
+
+def joined(answers: Sequence[Tensor]) -> Any:
+    """The answer to an ask from those to its `parts`."""
+    import torch
+
+    return torch.cat(list(answers))

@@ -11,15 +11,16 @@ from sdapi_compat.prompt import composition, schedules
 from sdapi_compat.prompt.chunks import chunk, equalize
 from sdapi_compat.prompt.emphasis import Emphasis, fragments
 from sdapi_compat.prompt.extra_networks import extract
+from sdapi_compat.prompt.old_emphasis import bracket_factors, truncated_chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from torch import Tensor
 
     from sdapi_compat.engine.asks import Ask
     from sdapi_compat.plan.plan import ModelChoice, TextRules
-    from sdapi_compat.prompt.chunks import Vocabulary
+    from sdapi_compat.prompt.chunks import Chunk, Vocabulary
     from sdapi_compat.prompt.embeddings import EmbeddingFinder
     from sdapi_compat.prompt.schedules import ScheduledText, ScheduleSteps
 
@@ -58,6 +59,12 @@ class Conditioning(NamedTuple):
         """Names of the textual inversions in all prompts, in order of use."""
         texts = [part.text for parts in self.positive for part in parts] + self.negative
         return list(dict.fromkeys(name for text in texts for name in text.embeddings))
+
+    @property
+    def has_brackets(self) -> bool:
+        """Whether a bracket of emphasis is in any text, at any time of the pass."""
+        texts = [part.text for parts in self.positive for part in parts] + self.negative
+        return any("(" in variant.text or "[" in variant.text for text in texts for variant in text.schedule)
 
 
 class Texts(NamedTuple):
@@ -98,15 +105,24 @@ def encode_prompts(
 def _encode(texts: Texts, text: str) -> Generator[Ask, Any, Scheduled]:
     # All variants of a text go through the encoder together: the original's emphasis takes means over them.
     schedule = schedules.expand(text, texts.steps)
-    mode, backtrack = Emphasis.named(texts.rules.emphasis), texts.rules.comma_backtrack
-    variants = [
-        chunk(fragments(variant.text, mode), texts.vocabulary, backtrack, texts.embeddings)
-        for variant in schedule
-    ]
-    prompts = equalize(variants, texts.vocabulary)
+    mode = Emphasis.named(texts.rules.emphasis)
+    prompts = equalize(_chunks([variant.text for variant in schedule], mode, texts), texts.vocabulary)
     encodings = yield EncodeText(texts.model, prompts, texts.rules.clip_skip, mode.value)
     used = dict.fromkeys(name for prompt in prompts for one in prompt for _, name in one.embeddings)
     return Scheduled(schedule, encodings, tuple(used))
+
+
+def _chunks(variants: Sequence[str], mode: Emphasis, texts: Texts) -> list[list[Chunk]]:
+    if texts.rules.old_emphasis:
+        weigh = mode is not Emphasis.NONE
+        factors: Mapping[int, float] = bracket_factors(texts.vocabulary.words) if weigh else {}
+        return [
+            [truncated_chunk(variant, texts.vocabulary, factors, texts.embeddings)] for variant in variants
+        ]
+    backtrack = texts.rules.comma_backtrack
+    return [
+        chunk(fragments(variant, mode), texts.vocabulary, backtrack, texts.embeddings) for variant in variants
+    ]
 
 
 def stacked(encodings: Sequence[Tensor]) -> Tensor:

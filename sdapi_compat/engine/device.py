@@ -8,20 +8,22 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import torch
 
 from sdapi_compat.backend.adapters.shelf import AdapterShelf, version_of
 from sdapi_compat.backend.adapters.switch import NetworkSwitch
-from sdapi_compat.backend.adapters.wish import AdapterWish
+from sdapi_compat.backend.adapters.wish import AdapterWish, HypernetworkWish
 from sdapi_compat.backend.embedding_vectors import EmbeddingVectors
 from sdapi_compat.backend.latent_codec import NanPolicy
 from sdapi_compat.backend.policy import DeviceFlags, DevicePolicy
+from sdapi_compat.backend.shortage import Peak, headroom, shortage
 from sdapi_compat.backend.store import ModelStore
+from sdapi_compat.backend.tiny_vae import PARTS, TinyVae
 from sdapi_compat.engine.asks import Decode, Describe, EncodeImage, EncodeText, Predict
 from sdapi_compat.engine.embeddings import KnownEmbeddings
 from sdapi_compat.engine.facts import ModelFacts
 from sdapi_compat.engine.previews import preview_map
+from sdapi_compat.engine.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -40,21 +42,32 @@ if TYPE_CHECKING:
     from sdapi_compat.settings import Settings
 
 REMEMBERED_PROMPTS = 64
+TINY_FOLDERS = ("VAE-taesd", "VAE-approx")
 UNQUOTED = str.maketrans("", "", ":,")
 
 
 class ModelDevice:
     """Implements `engine.Device` with one `ModelStore`."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, options: OptionsStore) -> None:
+    def __init__(
+        self, settings: Settings, catalog: Catalog, options: OptionsStore, tally: Tally | None = None
+    ) -> None:
         self._catalog = catalog
+        self._tally = tally or Tally()
         self._options = options
-        self._store = ModelStore(DevicePolicy.choose(_flags(settings)), catalog.hashes)
+        policy = DevicePolicy.choose(_flags(settings))
+        self._device = policy.device
+        self._peak = Peak(self._device)
+        self._loaded: ModelChoice | None = None
+        self._store = ModelStore(policy, catalog.hashes)
         self._vectors = EmbeddingVectors()
         self._prompts: OrderedDict[Hashable, Tensor] = OrderedDict()
         self._shelf = AdapterShelf()
         self._networks = NetworkSwitch(self._shelf, torch.device("cpu") if settings.medvram else None)
         self._known: tuple[Hashable, KnownEmbeddings] | None = None
+        folders = [settings.models_dir / name for name in TINY_FOLDERS]
+        self._tiny = TinyVae(folders, policy.device, policy.dtype)
+        self._low_memory = policy.offload != "none"
         self._maps: dict[ModelChoice, NDArray[np.float32]] = {}
 
     def load(self, choice: ModelChoice) -> DiffusionModel:
@@ -100,6 +113,24 @@ class ModelDevice:
         """Give back cached memory after a failure."""
         self._store.free()
 
+    @property
+    def loaded(self) -> ModelChoice | None:
+        """The model that answered last."""
+        return self._loaded
+
+    @property
+    def peak(self) -> int:
+        """Bytes that the last model call needed beyond what was there before; 0 where nobody can say."""
+        return self._peak.bytes
+
+    def out_of_memory(self, error: Exception) -> str | None:
+        """What was needed and what is free, in words; None for an error that is something else."""
+        return shortage(error, self._device)
+
+    def headroom(self) -> int | None:
+        """Bytes that could be allocated now."""
+        return headroom(self._device)
+
     def text_width(self) -> int | None:
         """Length of the loaded model's text vectors."""
         return None if self._store.current is None else self._store.current.text.width
@@ -108,11 +139,13 @@ class ModelDevice:
     def answer(self, asks: Sequence[Ask]) -> list[Any]:
         """One answer per ask; all asks share a key."""
         model = self.load(asks[0].model)
+        self._loaded = asks[0].model
         if isinstance(asks[0], Predict | EncodeText):
             self._adapt(model, asks[0].model)
-        if isinstance(asks[0], Predict):
-            return self._predict(model, [ask for ask in asks if isinstance(ask, Predict)])
-        return [self._one(model, ask) for ask in asks]
+        with self._peak:
+            if isinstance(asks[0], Predict):
+                return self._predict(model, [ask for ask in asks if isinstance(ask, Predict)])
+            return [self._one(model, ask) for ask in asks]
 
     def _one(self, model: DiffusionModel, ask: Ask) -> Any:
         match ask:
@@ -120,6 +153,10 @@ class ModelDevice:
                 return self._describe(model, ask.model)
             case EncodeText():
                 return self._encode_text(model, ask)
+            case Decode() if ask.rules.tiny:
+                return self._tiny.decode(ask.latents)
+            case EncodeImage() if ask.tiny:
+                return self._tiny.encode(ask.images, model.latent_channels)
             case Decode():
                 model.set_tiling(ask.tiling)
                 rules = ask.rules
@@ -134,6 +171,7 @@ class ModelDevice:
 
     def _predict(self, model: DiffusionModel, asks: Sequence[Predict]) -> list[Any]:
         model.set_tiling(asks[0].tiling)
+        model.set_token_merging(asks[0].token_merging)
         x, timestep = torch.cat([ask.x for ask in asks]), torch.cat([ask.timestep for ask in asks])
         context = torch.cat([ask.context for ask in asks])
         extras = [ask.extra for ask in asks if ask.extra is not None]
@@ -155,7 +193,10 @@ class ModelDevice:
         rules = (ask.clip_skip, ask.emphasis, adapted)
         key = (model.info.path, model.info.version, _texts(ask.prompts), places, inserted, rules)
         found = self._prompts.pop(key, None)
-        if found is None:
+        if found is not None:
+            self._tally.prompts_remembered += 1
+        else:
+            self._tally.prompts_encoded += 1
             vectors = self._vectors.obtain(files)
             found = model.encode_chunks(ask.prompts, ask.clip_skip, ask.emphasis, vectors)
         self._prompts[key] = found
@@ -169,12 +210,14 @@ class ModelDevice:
         return [(one, file) for one, file in found if file is not None]
 
     def _adapt(self, model: DiffusionModel, choice: ModelChoice) -> None:
-        """Bring the model's weights to exactly what `choice` says; no work when they are there already."""
+        """Bring the model to exactly the networks that `choice` says; no work when it has them already."""
         wishes = [
             AdapterWish(file, one.text_encoder, one.unet, one.rank) for one, file in self._adapters(choice)
         ]
+        found = ((self._catalog.hypernetworks.find(one.name), one) for one in choice.hypernetworks)
+        hypernetworks = [HypernetworkWish(file, one.multiplier) for file, one in found if file is not None]
         self._shelf.limit = self._options.snapshot().integer("lora_in_memory_limit")
-        self._networks.apply(model, wishes)
+        self._networks.apply(model, wishes, hypernetworks)
 
     def _adapter_hashes(self, choice: ModelChoice) -> str:
         names = {one.name: file for one, file in self._adapters(choice)}
@@ -192,9 +235,9 @@ class ModelDevice:
         return self._known[1]
 
     def _describe(self, model: DiffusionModel, choice: ModelChoice) -> ModelFacts:
-        unadapted = msgspec.structs.replace(choice, adapters=())
-        if unadapted not in self._maps:
-            self._maps[unadapted] = preview_map(model)
+        bare = choice.bare()
+        if bare not in self._maps:
+            self._maps[bare] = preview_map(model)
         vae_hash = None
         if model.vae is not None and self._catalog.hashes is not None:
             vae_hash = self._catalog.hashes.obtain(model.vae.path)[:10]
@@ -212,7 +255,9 @@ class ModelDevice:
             vocabulary=model.vocabulary,
             embeddings=self._embeddings(model),
             adapter_hashes=self._adapter_hashes(choice),
-            to_rgb=self._maps[unadapted],
+            to_rgb=self._maps[bare],
+            tiny=frozenset(part for part in PARTS if self._tiny.find(part)),
+            low_memory=self._low_memory,
         )
 
 
@@ -224,7 +269,13 @@ def _encode_image(model: DiffusionModel, ask: EncodeImage) -> Tensor:
     if ask.noise is None:
         return model.encode_mode(ask.images)
     generator = ask.noise
-    return model.encode(ask.images, lambda shape: torch.randn(shape, generator=generator))
+    before = generator.get_state()
+    try:
+        return model.encode(ask.images, lambda shape: torch.randn(shape, generator=generator))
+    except BaseException:
+        # Asked again, after a shortage of memory, it must draw the same noise.
+        generator.set_state(before)
+        raise
 
 
 def _flags(settings: Settings) -> DeviceFlags:
@@ -238,4 +289,5 @@ def _flags(settings: Settings) -> DeviceFlags:
         lowvram=settings.lowvram,
         xformers=settings.xformers,
         opt_channelslast=settings.opt_channelslast,
+        tiled_vae_above=settings.tiled_vae_above,
     )

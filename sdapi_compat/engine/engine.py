@@ -1,76 +1,78 @@
-"""The engine: one thread that owns one device and answers all its jobs, step by step.
+"""The engine: one thread that owns one device and answers all its jobs, and a second one that watches it.
 
-The loop is five verbs: receive, admit, gather, denoise, deliver. A job's body is a generator that yields
-asks; `gather` picks asks with one key, `denoise` answers them together, `deliver` sends each body its answer.
-With `width` 1 it is the plain loop, one job at a time.
+The work is in :mod:`.loop`. Here are the ways in (`submit`, `call`), the way out (`drain`, `stop`), and what
+happens to the jobs when the thread dies or does not come back from the device.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sdapi_compat.engine.queue import JobQueue
-from sdapi_compat.errors import ApiError, Fault, SdapiError
+from sdapi_compat.engine.job import Withdrawn
+from sdapi_compat.engine.loop import IDLE_SECONDS, Device, Loop, named
+from sdapi_compat.engine.queue import JobQueue, MergeRules, ShuttingDown
+from sdapi_compat.engine.tally import Tally
+from sdapi_compat.errors import Fault, SdapiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable
 
-    from sdapi_compat.engine.asks import Ask
-    from sdapi_compat.engine.job import Job, Outcome
+    from sdapi_compat.engine.job import Job
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-IDLE_SECONDS = 0.5
-
-
-class Device(Protocol):
-    """What answers asks. Made on the engine's thread, used only there."""
-
-    def answer(self, asks: Sequence[Ask]) -> list[Any]:
-        """One answer per ask; all asks have the same key."""
-        ...
-
-    def free(self) -> None:
-        """Give back memory that nothing uses, after a failure."""
-        ...
-
-    def text_width(self) -> int | None:
-        """Length of the loaded model's text vectors, None when none is loaded."""
-        ...
-
-
-class Running(NamedTuple):
-    """A job that has been begun, its body, and what the body waits for."""
-
-    job: Job
-    body: Generator[Ask, Any, Outcome]
-    ask: Ask
+#: How often a job is begun again after the engine's thread died with it.
+RETRIES = 1
 
 
 class Engine:
-    """Owns the device thread. `submit` and `call` are safe from any thread."""
+    """Owns the device thread. `submit` and `call` are safe from any thread.
 
-    def __init__(self, make_device: Callable[[], Device], *, limit: int, width: int = 1) -> None:
+    `stuck_after`: seconds without a sign of life from the device after which its jobs are failed; 0 never.
+    """
+
+    def __init__(
+        self,
+        make_device: Callable[[], Device],
+        *,
+        limit: int,
+        rules: MergeRules | None = None,
+        stuck_after: float = 0.0,
+        tally: Tally | None = None,
+    ) -> None:
         self.queue = JobQueue(limit)
+        self.tally = tally or Tally()
         self.ready: Future[Device] = Future()
         self._make_device = make_device
-        self._width = width
+        self._rules = rules or MergeRules()
+        self._stuck_after = stuck_after
         self._calls: deque[tuple[Callable[[Any], Any], Future[Any]]] = deque()
-        self._running: list[Running] = []
+        self._loop: Loop | None = None
         self._stopping = False
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._watch = threading.Thread(target=self._supervise, name="engine-watch", daemon=True)
 
     def start(self) -> None:
         """Begin to make the device and then to serve jobs."""
         self._thread.start()
+        self._watch.start()
 
     def submit(self, job: Job) -> None:
         """Admit a job. Its `reply` is answered exactly once."""
         self.queue.put(job)
+
+    def withdraw(self, job: Job) -> None:
+        """Nobody wants this job any more: answered now if it waits, and before its next step if it runs."""
+        job.control.withdrawn = True
+        if self.queue.remove(job):
+            job.fail(Withdrawn())
+        self.queue.wake()
 
     def call(self, work: Callable[[Any], T]) -> Future[T]:
         """Run `work(device)` on the engine's thread between model calls."""
@@ -82,7 +84,7 @@ class Engine:
     def drain(self) -> None:
         """Admit nothing more and refuse what waits; what runs goes on."""
         for job in self.queue.close():
-            job.fail(ApiError(503, "The server is shutting down"))
+            job.fail(ShuttingDown())
 
     def stop(self, seconds: float = 5.0) -> None:
         """Drain, interrupt what runs and end the thread."""
@@ -90,94 +92,74 @@ class Engine:
         for job in self.queue.running():
             job.control.interrupted = True
         self._stopping = True
+        if self._loop is not None:
+            self._loop.stopping = True
+        self._ended.set()
         self.queue.wake()
         if self._thread.is_alive():
             self._thread.join(seconds)
 
     def _run(self) -> None:
+        """The engine's thread: make the device, then loop."""
         try:
             device = self._make_device()
         except Exception as error:  # a device that cannot be made must answer every job with the reason
             log.exception("the device could not be prepared")
-            self.ready.set_exception(error)
-            self._refuse_all(_named(error))
+            if not self.ready.done():
+                self.ready.set_exception(error)
+            self._refuse_all(named(error))
             return
-        self.ready.set_result(device)
-        while not (self._stopping and not self._running):
-            self._receive(device)
-            self._admit()
-            batch = self._gather()
-            if not batch:
-                self.queue.wait(IDLE_SECONDS, unless=lambda: bool(self._calls))
-                continue
-            self._deliver(batch, self._denoise(device, batch))
+        if not self.ready.done():
+            self.ready.set_result(device)
+        loop = Loop(device, self.queue, self._calls, self._rules, self.tally)
+        loop.stopping = self._stopping
+        self._loop = loop
+        loop.run()
 
     def _refuse_all(self, error: SdapiError) -> None:
         while not self._stopping:
-            job = self.queue.take()
+            job = self.queue.take([], self._rules)
             if job is None:
                 self.queue.wait(IDLE_SECONDS, unless=lambda: self._stopping)
                 continue
             job.fail(error)
             self.queue.retire(job)
 
-    def _receive(self, device: Device) -> None:
-        while self._calls:
-            work, done = self._calls.popleft()
-            try:
-                done.set_result(work(device))
-            except Exception as error:  # noqa: BLE001 - handed to whoever awaits the future
-                done.set_exception(error)
+    def _supervise(self) -> None:
+        """The watching thread: a dead or stuck engine thread is replaced, its jobs begun again or told."""
+        while not self._ended.wait(IDLE_SECONDS):
+            loop = self._loop
+            if loop is None:
+                continue
+            if not self._thread.is_alive():
+                log.critical("the engine's thread died; another one takes over")
+                self._replace(loop, self._again)
+            elif self._stuck(loop):
+                log.critical("the device has not answered for %.0f s; giving it up", self._stuck_after)
+                self._replace(loop, self._give_up)
 
-    def _admit(self) -> None:
-        while len(self._running) < self._width:
-            job = self.queue.take()
-            if job is None:
-                return
-            self._step(job, None, None)
+    def _stuck(self, loop: Loop) -> bool:
+        return bool(self._stuck_after and loop.running and time.monotonic() - loop.beat > self._stuck_after)
 
-    def _gather(self) -> list[Running]:
-        if not self._running:
-            return []
-        key = self._running[0].ask.key
-        return [one for one in self._running if one.ask.key == key]
+    def _replace(self, loop: Loop, settle: Callable[[Job], None]) -> None:
+        loop.abandoned = True
+        self._loop = None
+        for job in self.queue.running():
+            settle(job)
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
 
-    def _denoise(self, device: Device, batch: list[Running]) -> list[Any]:
-        try:
-            return device.answer([one.ask for one in batch])
-        except Exception as error:  # noqa: BLE001 - becomes the reply of the jobs that asked
-            device.free()
-            return [error] * len(batch)
-
-    def _deliver(self, batch: list[Running], answers: list[Any]) -> None:
-        for one, answer in zip(batch, answers, strict=True):
-            self._running.remove(one)
-            self._step(one.job, one.body, answer)
-
-    def _step(self, job: Job, body: Generator[Ask, Any, Outcome] | None, answer: Any) -> None:
-        """Let a body run to its next ask, its end or its failure."""
-        try:
-            if body is None:
-                body = job.work.start(job)
-                ask = next(body)
-            elif isinstance(answer, Exception):
-                ask = body.throw(answer)
-            else:
-                ask = body.send(answer)
-        except StopIteration as stop:
-            job.finish(stop.value)
-        except Exception as error:  # the engine's boundary: an error ends its own job only
-            if not isinstance(error, SdapiError):
-                log.exception("job %s failed", job.id)
-            job.fail(_named(error))
-        else:
-            self._running.append(Running(job, body, ask))
+    def _again(self, job: Job) -> None:
+        if job.control.stopped or job.retries >= RETRIES:
+            self._settle(job, Fault("RuntimeError", "The engine died twice while this job ran"))
             return
+        job.retries += 1
+        self.queue.put_back(job)
+
+    def _give_up(self, job: Job) -> None:
+        message = f"No step was made for {self._stuck_after:.0f} s (--watchdog-seconds)"
+        self._settle(job, Fault("TimeoutError", message, 504))
+
+    def _settle(self, job: Job, error: SdapiError) -> None:
+        job.fail(error)
         self.queue.retire(job)
-
-
-def _named(error: Exception) -> SdapiError:
-    """The error in the original's reply shape: the class name and the text."""
-    if isinstance(error, SdapiError):
-        return error
-    return Fault(type(error).__name__, str(error))

@@ -21,7 +21,8 @@ class ModelFacts(NamedTuple):
     `adapter_hashes`: "name: hash, ..." of the adapters that were found, "" for none.
 
     `conditioning`: "text", "inpaint" (9 input channels) or "edit" (8). `to_rgb`: float32 (C + 1, 3), the
-    linear map from a latent cell and 1 to RGB in [0, 1], for previews.
+    linear map from a latent cell and 1 to RGB in [0, 1], for previews. `tiny`: which of "encoder" and
+    "decoder" TAESD has a file for. `low_memory`: the model's parts take turns on the device.
     """
 
     model: ModelChoice
@@ -38,3 +39,5 @@ class ModelFacts(NamedTuple):
     embeddings: KnownEmbeddings
     adapter_hashes: str
     to_rgb: NDArray[np.float32]
+    tiny: frozenset[str]
+    low_memory: bool

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sdapi_compat.engine.job import Picture
 from sdapi_compat.imaging import color, filenames, files, grid, overlay
@@ -18,30 +19,49 @@ if TYPE_CHECKING:
     from sdapi_compat.plan.plan import Plan
 
 GRID_NAME = "grid"
+BEFORE_HIRES, BEFORE_COLORS = "-before-highres-fix", "-before-color-correction"
+MASK, MASK_COMPOSITE = "-mask", "-mask-composite"
 T = TypeVar("T")
 
 
-def compose(plan: Plan, picture: Image.Image, index: int) -> list[Image.Image]:
-    """A decoded picture with colours corrected and the overlay laid over it, then the masks asked for.
+class Finished(NamedTuple):
+    """A finished picture and what goes with it, None where nobody asked for it."""
 
-    `index` counts images of the batch.
+    image: Image.Image
+    uncorrected: Image.Image | None = None
+    mask: Image.Image | None = None
+    composite: Image.Image | None = None
+
+
+def compose(plan: Plan, picture: Image.Image, index: int, mask: Image.Image | None = None) -> Finished:
+    """A decoded picture with colours corrected and the overlay laid over it, and the masks asked for.
+
+    `index` counts images of the batch. `mask` ("L", the job's size) takes the place of the plan's overlay
+    mask; A1111 1.10.1 behaviour: then there is an overlay also where the option overlay_inpaint is off.
     """
-    source = plan.source
+    source, save = plan.source, plan.save
     if source is None:
-        return [picture]
-    if source.color_correction:
-        picture = color.correct(picture, _of(source.pictures, index).to_pil())
+        return Finished(picture)
     covering = _of(source.overlays, index).to_pil() if source.overlays else None
+    shown = _of(source.overlay_masks, index).to_pil() if source.overlay_masks else None
+    if mask is not None:
+        original = _of(source.originals, index).to_pil()
+        shown = overlay.uncropped(mask, original.size, source.paste_to)
+        covering = overlay.build(original, shown)
     upscaler = UpscalerList().for_resize(source.upscaler)
+    uncorrected = None
+    if source.color_correction:
+        if save.before_color_correction:
+            uncorrected = overlay.apply(picture, covering, source.paste_to, upscaler).image
+        target = source.color_target or _of(source.pictures, index)
+        picture = color.correct(picture, target.to_pil())
     done = overlay.apply(picture, covering, source.paste_to, upscaler)
-    result = [done.image]
-    if source.overlay_masks:
-        mask = _of(source.overlay_masks, index).to_pil()
-        if plan.return_mask:
-            result.append(overlay.mask_picture(mask))
-        if plan.return_mask_composite:
-            result.append(overlay.mask_composite(done.generated, mask))
-    return result
+    cut, composite = None, None
+    if shown is not None and (plan.return_mask or save.mask):
+        cut = overlay.mask_picture(shown)
+    if shown is not None and (plan.return_mask_composite or save.mask_composite):
+        composite = overlay.mask_composite(done.generated, shown)
+    return Finished(done.image, uncorrected, cut, composite)
 
 
 def _of(items: tuple[T, ...], index: int) -> T:
@@ -69,17 +89,38 @@ class Writer:
         directory = save.subdirectory_pattern if save.to_subdirectories else ""
         self._write(picture, index, self._target(root, directory, save.format, index, picture, suffix))
 
-    def grid(self, picture: Picture) -> None:
-        """Save the grid."""
+    def grid(self, picture: Picture, name: str = GRID_NAME) -> None:
+        """Save a grid; `name` is what its file's name begins with."""
         save = self._plan.save
         directory = save.subdirectory_pattern if save.grid_to_subdirectories else ""
         target = files.SaveTarget(
             root=Path(save.grid_directory),
             extension=save.grid_format,
             subdirectory=self._expanded(directory, 0, picture),
-            basename=GRID_NAME,
+            basename=name,
+            decoration=self._expanded(save.name_pattern, 0, picture) if save.grid_decorated else "",
         )
         self._write(picture, 0, target)
+
+    def inputs(self) -> str | None:
+        """Save the pictures that img2img began with, named by the MD5 of their pixels; the last name."""
+        name, directory = None, self._plan.save.init_directory
+        for picture in () if self._plan.source is None else self._plan.source.inputs:
+            name = hashlib.md5(picture.data, usedforsecurity=False).hexdigest()
+            target = files.SaveTarget(root=Path(directory or ""), decoration=name, numbered=False)
+            self._write(Picture(picture.to_pil(), None), 0, target)
+        return name
+
+    def finished(self, made: Finished, infotext: str, index: int) -> None:
+        """Save image `index` of all and what the options want beside it."""
+        save = self._plan.save
+        beside = ((made.mask, MASK, save.mask), (made.composite, MASK_COMPOSITE, save.mask_composite))
+        if made.uncorrected is not None:
+            self.sample(Picture(made.uncorrected, infotext), index, BEFORE_COLORS)
+        self.sample(Picture(made.image, infotext), index)
+        for image, suffix, wanted in beside:
+            if image is not None and wanted:
+                self.sample(Picture(image, infotext), index, suffix)
 
     def _target(
         self, root: Path, directory: str, extension: str, index: int, picture: Picture, suffix: str

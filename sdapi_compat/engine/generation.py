@@ -11,18 +11,21 @@ import numpy as np
 
 from sdapi_compat.engine import finishing
 from sdapi_compat.engine.asks import Decode, Describe
+from sdapi_compat.engine.batch import Batch
+from sdapi_compat.engine.hooks import Hooks
 from sdapi_compat.engine.job import Outcome, Picture
-from sdapi_compat.engine.passes import Batch, PassRunner
+from sdapi_compat.engine.passes import FULL_VAE, PassRunner
 from sdapi_compat.engine.progress import batch_title
 from sdapi_compat.engine.report import Reporter
 from sdapi_compat.errors import Fault
 from sdapi_compat.imaging import pixels
+from sdapi_compat.imaging.upscalers import LATENT_MODES
+from sdapi_compat.plan.rules import TINY_VAE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Generator
 
     from PIL import Image
-    from torch import Tensor
 
     from sdapi_compat.engine.asks import Ask
     from sdapi_compat.engine.facts import ModelFacts
@@ -30,16 +33,27 @@ if TYPE_CHECKING:
     from sdapi_compat.plan.plan import Plan
 
 log = logging.getLogger(__name__)
+NO_HOOKS = Hooks()
 
 
-def generate(
-    plan: Plan, job: Job, hooks: Sequence[Callable[[Tensor, float], Tensor]] = ()
-) -> Generator[Ask, Any, Outcome]:
+def generate(plan: Plan, job: Job, hooks: Hooks = NO_HOOKS) -> Generator[Ask, Any, Outcome]:
     """Yields what it needs of the model and returns the outcome. A stopped job returns what it has."""
     facts = yield Describe(plan.model)
+    _require_tiny(plan, facts)
     run = Generation(plan, job, facts, hooks)
     outcome = yield from run.body()
     return outcome
+
+
+def _require_tiny(plan: Plan, facts: ModelFacts) -> None:
+    """Without TAESD's file a picture that is to go through it fails here, not after its last step."""
+    encodes = plan.source is not None or (plan.hires is not None and plan.hires.upscaler not in LATENT_MODES)
+    wanted = {"decoder": plan.decoding.tiny, "encoder": encodes and plan.vae_methods.encode == TINY_VAE}
+    for part, needed in wanted.items():
+        if needed and part not in facts.tiny:
+            raise Fault(
+                "FileNotFoundError", f"TAESD model not found: no taesd_{part}.pth in models/VAE-taesd"
+            )
 
 
 class Generation:
@@ -50,7 +64,7 @@ class Generation:
         plan: Plan,
         job: Job,
         facts: ModelFacts,
-        hooks: Sequence[Callable[[Tensor, float], Tensor]],
+        hooks: Hooks,
     ) -> None:
         self._plan = plan
         self._job = job
@@ -63,7 +77,8 @@ class Generation:
     def body(self) -> Generator[Ask, Any, Outcome]:
         """All batches, then the grid."""
         plan, progress = self._plan, self._job.progress
-        progress.expect(plan.n_iter * (2 if plan.hires else 1))
+        progress.expect(plan.n_iter * plan.passes)
+        self._reporter.input_hash = self._writer.inputs()
         for number in range(plan.n_iter):
             if self._job.control.interrupted:
                 break
@@ -77,10 +92,17 @@ class Generation:
         plan = self._plan
         batch = Batch.of(plan, number)
         latents = yield from self._runner.run(batch)
+        for place, image in enumerate(self._runner.first_pictures):
+            index = number * plan.batch_size + place
+            picture = Picture(image, self._reporter.infotext(index))
+            self._writer.sample(picture, index, finishing.BEFORE_HIRES)
         if plan.decoding.check and bool(latents.isnan().any()):
             raise Fault("NansException", "A tensor with NaNs was produced in the UNet; try --no-half.")
         if number == 0 and plan.save.params_file is not None:
             _write_history(plan.save.params_file, self._reporter.infotext(0))
+        if plan.vae_methods.decode != FULL_VAE and plan.hires is None:
+            # A1111 1.10.1 behaviour: the hires pass decodes without saying how.
+            self._reporter.added["VAE Decoder"] = plan.vae_methods.decode
         decoded = yield Decode(self._runner.last_model, latents, plan.tiling, plan.decoding)
         for offset, image in enumerate(pixels.to_images(np.asarray(decoded.cpu()))):
             self._finish(image, number * plan.batch_size + offset, offset)
@@ -90,12 +112,15 @@ class Generation:
         plan, control = self._plan, self._job.control
         infotext = self._reporter.infotext(index)
         self._infotexts.append(infotext)
-        image, *extras = finishing.compose(plan, decoded, offset)
-        picture = Picture(image, infotext if plan.report.embed else None)
-        self._pictures.append(picture)
+        masks = self._runner.overlay_masks
+        made = finishing.compose(plan, decoded, offset, masks[offset] if masks else None)
+        self._pictures.append(Picture(made.image, infotext if plan.report.embed else None))
         if plan.save.samples and (plan.save.incomplete or not control.stopped):
-            self._writer.sample(Picture(image, infotext), index)
-        self._pictures.extend(Picture(extra, None) for extra in extras)
+            self._writer.finished(made, infotext, index)
+        if made.mask is not None and plan.return_mask:
+            self._pictures.append(Picture(made.mask, None))
+        if made.composite is not None and plan.return_mask_composite:
+            self._pictures.append(Picture(made.composite, None))
 
     def _outcome(self) -> Outcome:
         plan, pictures, infotexts = self._plan, self._pictures, self._infotexts

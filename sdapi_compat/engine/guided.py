@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sdapi_compat.engine.hooks import Blending
 from sdapi_compat.engine.outputs import Level
 from sdapi_compat.sampling import guidance
 from sdapi_compat.sampling.ask import NoisePrediction, PredictNoise
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sdapi_compat.engine.asks import Ask
+    from sdapi_compat.engine.hooks import BlendHook, DenoisedHook
     from sdapi_compat.engine.job import Control
     from sdapi_compat.engine.outputs import Caller, Outputs
     from sdapi_compat.engine.refiner import Refinement
@@ -29,13 +31,26 @@ if TYPE_CHECKING:
 
 
 class Blend(NamedTuple):
-    """Inpainting: clean latents (B, C, h, w), and 1 where new content goes, (h, w)."""
+    """Inpainting: clean latents (B, C, h, w), and 1 where new content goes, (h, w).
+
+    `mix`: an extension's own way to mix the two.
+    """
 
     clean: Tensor
     paint: Tensor
+    mix: BlendHook | None = None
 
-    def apply(self, latents: Tensor) -> Tensor:
-        """`latents` where to paint, the clean ones elsewhere."""
+    def apply(self, latents: Tensor, level: float) -> Tensor:
+        """`latents` where to paint, the clean ones elsewhere; `level` is the noise they are about."""
+        if self.mix is not None:
+            return self.mix(Blending(self.clean, latents, self.paint, level))
+        return self._plain(latents)
+
+    def settle(self, latents: Tensor) -> Tensor:
+        """The mix after the last step, which `mix` does without."""
+        return latents if self.mix is not None else self._plain(latents)
+
+    def _plain(self, latents: Tensor) -> Tensor:
         return latents * self.paint + self.clean * (1 - self.paint)
 
 
@@ -53,12 +68,12 @@ class Guide:
     cfg_multiplier: float
     total_calls: int
     control: Control
-    watch: Callable[[int, Tensor, Tensor, Tensor], None]
+    watch: Callable[[int, Tensor, Tensor, Tensor], Generator[Ask, Any, None]]
     notes: dict[str, Any]
     blend: Blend | None = None
     refinement: Refinement | None = None
     edit: bool = False
-    hooks: Sequence[Callable[[Tensor, float], Tensor]] = ()
+    hooks: Sequence[DenoisedHook] = ()
     call: int = 0
     last: Tensor | None = None
 
@@ -92,14 +107,14 @@ class Guide:
         outputs = yield from self._outputs(Level(ask.x, ask.sigma, timestep, noise=False), ask.sigma)
         result = outputs.combine(self.rules.cfg_scale * self.cfg_multiplier)
         if self.blend is not None:
-            result = self.blend.apply(result)
+            result = self.blend.apply(result, ask.sigma)
         result = self._hooked(result, ask.sigma)
-        self._remember(ask.step, outputs.first, outputs.uncond, result)
+        yield from self._remember(ask.step, outputs.first, outputs.uncond, result)
         return result
 
     def _predict_noise(self, ask: PredictNoise) -> Generator[Ask, Tensor, NoisePrediction]:
         # These samplers blend what goes into the model, with clean latents, not what comes out of it.
-        x = ask.x if self.blend is None else self.blend.apply(ask.x)
+        x = ask.x if self.blend is None else self.blend.apply(ask.x, ask.timestep)
         abar = self.schedule.alpha_bar(int(ask.timestep))
         root, sigma = math.sqrt(abar), math.sqrt((1 - abar) / abar)
         outputs = yield from self._outputs(Level(x, sigma, ask.timestep, noise=True), ask.timestep)
@@ -108,7 +123,7 @@ class Guide:
         if self.hooks:
             clean = self._hooked(clean, sigma)
             eps = (x / root - clean) / sigma
-        self._remember(ask.step, first, without, clean)
+        yield from self._remember(ask.step, first, without, clean)
         return NoisePrediction(eps, outputs.uncond)
 
     def _outputs(self, level: Level, measure: float) -> Generator[Ask, Tensor, Outputs]:
@@ -129,6 +144,8 @@ class Guide:
             latents = hook(latents, sigma)
         return latents
 
-    def _remember(self, step: int, first: Tensor, uncond: Tensor, result: Tensor) -> None:
+    def _remember(
+        self, step: int, first: Tensor, uncond: Tensor, result: Tensor
+    ) -> Generator[Ask, Any, None]:
         self.last = first
-        self.watch(step, first, uncond, result)
+        yield from self.watch(step, first, uncond, result)

@@ -1,31 +1,61 @@
-"""Extra-network tags of a prompt, as adapters of the model."""
+"""Extra-network tags of a prompt, as networks on the model."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from sdapi_compat.plan.plan import AdapterChoice
-from sdapi_compat.prompt.extra_networks import extract, lora_arguments
+import msgspec
+
+from sdapi_compat.plan.plan import AdapterChoice, HypernetworkChoice
+from sdapi_compat.prompt.extra_networks import (
+    HYPERNETWORK,
+    KINDS,
+    LORA,
+    extract,
+    hypernetwork_arguments,
+    lora_arguments,
+)
 
 if TYPE_CHECKING:
-    from sdapi_compat.plan.plan import NetworkRules
+    from collections.abc import Callable
+
+    from sdapi_compat.plan.plan import ModelChoice, NetworkRules
+    from sdapi_compat.prompt.extra_networks import NetworkTag
 
 log = logging.getLogger(__name__)
-LORA_KINDS = frozenset({"lora", "lyco"})
+T = TypeVar("T")
 
 
-def adapters_of(prompt: str, rules: NetworkRules) -> tuple[AdapterChoice, ...]:
-    """The adapters a positive prompt asks for, in its order.
+def with_networks(model: ModelChoice, prompt: str, rules: NetworkRules) -> ModelChoice:
+    """The model with the networks a positive prompt asks for, in its order.
 
-    A1111 1.10.1 behaviour: one tag with a malformed number switches all of the request's LoRAs off.
+    A1111 1.10.1 behaviour: one tag with a malformed number switches all of the prompt's networks of its kind
+    off.
     """
     if not rules.enabled:
-        return ()
-    tags = [tag for tag in extract(prompt)[1] if tag.kind in LORA_KINDS]
+        return model
+    tags = extract(prompt)[1]
+    return msgspec.structs.replace(
+        model,
+        adapters=_wishes(tags, LORA, _adapter),
+        hypernetworks=_wishes(tags, HYPERNETWORK, _hypernetwork),
+    )
+
+
+def _wishes(tags: list[NetworkTag], kind: str, read: Callable[[NetworkTag], T]) -> tuple[T, ...]:
     try:
-        wishes = [lora_arguments(tag) for tag in tags]
+        return tuple(read(tag) for tag in tags if KINDS.get(tag.kind) == kind)
     except ValueError as error:
-        log.warning("no LoRA is applied: %s", error)
+        log.warning("no %s is applied: %s", kind, error)
         return ()
-    return tuple(AdapterChoice(wish.name, wish.text_encoder, wish.unet, wish.rank) for wish in wishes)
+
+
+def _adapter(tag: NetworkTag) -> AdapterChoice:
+    wish = lora_arguments(tag)
+    return AdapterChoice(wish.name, wish.text_encoder, wish.unet, wish.rank)
+
+
+def _hypernetwork(tag: NetworkTag) -> HypernetworkChoice:
+    wish = hypernetwork_arguments(tag)
+    return HypernetworkChoice(wish.name, wish.multiplier)

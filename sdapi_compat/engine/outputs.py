@@ -61,7 +61,7 @@ class Parts(NamedTuple):
     @property
     def first(self) -> Tensor:
         starts = [self.owners.index(owner) for owner in sorted(set(self.owners))]
-        return self.outputs[starts]
+        return _rows(self.outputs, starts)
 
     @property
     def uncond(self) -> Tensor:
@@ -94,8 +94,18 @@ class EditOutputs(NamedTuple):
         return guidance.combine_edit(self.both, self.picture, self.neither, scale, self.image_scale)
 
 
+class ForwardRules(NamedTuple):
+    """What changes the UNet itself for a pass; see `Predict`."""
+
+    tiling: bool
+    token_merging: float
+
+
 class Caller:
-    """Asks the model for one batch. `notes` gets infotext pairs about padding."""
+    """Asks the model for one batch. `notes` gets infotext pairs about padding.
+
+    `extra`: the model's extra channels, (B, c, h, w).
+    """
 
     def __init__(
         self,
@@ -103,13 +113,13 @@ class Caller:
         conditioning: Conditioning,
         text: TextRules,
         extra: Tensor | None,
-        tiling: bool,
+        forward: ForwardRules,
     ) -> None:
         self._model = model
         self._conditioning = conditioning
         self._text = text
         self._extra = extra
-        self._tiling = tiling
+        self._forward = forward
         self.notes: dict[str, bool] = {}
 
     def parts(self, level: Level, call: int, *, uncond: bool) -> Generator[Ask, Tensor, Parts]:
@@ -143,10 +153,15 @@ class Caller:
         cond, negative = self._matched(cond, call)
         everybody = list(range(level.x.shape[0]))
         assert self._extra is not None
-        blank = torch.zeros_like(self._extra)
-        context = torch.cat([cond, negative, negative])
-        extra = torch.cat([self._extra, self._extra, blank])
-        outputs = yield self._ask(level, everybody * 3, context, extra, gathered=True)
+        extra = torch.cat([self._extra, torch.zeros_like(self._extra)])
+        context = torch.cat([negative, negative])
+        if cond.shape[1] == negative.shape[1]:
+            context, extra = torch.cat([cond, context]), torch.cat([self._extra, extra])
+            outputs = yield self._ask(level, everybody * 3, context, extra, gathered=True)
+        else:
+            told = yield self._ask(level, everybody, cond, self._extra)
+            untold = yield self._ask(level, everybody * 2, context, extra, gathered=True)
+            outputs = torch.cat([told, untold])
         both, picture, neither = outputs.chunk(3)
         return EditOutputs(both, picture, neither, image_scale)
 
@@ -167,9 +182,9 @@ class Caller:
         gathered: bool = False,
     ) -> Predict:
         """Rows of the images `owners`; `gathered`: `extra` has these rows already."""
-        x = level.x[owners]
+        x = _rows(level.x, owners)
         if extra is not None and not gathered:
-            extra = extra[owners]
+            extra = _rows(extra, owners)
         return Predict(
             model=self._model,
             x=x,
@@ -178,5 +193,13 @@ class Caller:
             context=context,
             extra=extra,
             noise=level.noise,
-            tiling=self._tiling,
+            tiling=self._forward.tiling,
+            token_merging=self._forward.token_merging,
         )
+
+
+def _rows(tensor: Tensor, numbers: list[int]) -> Tensor:
+    """Rows by slices: on a GPU an index made of a Python list is copied there, and waited for."""
+    if numbers == list(range(tensor.shape[0])):
+        return tensor
+    return torch.cat([tensor[number : number + 1] for number in numbers])

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import torch
 
+from sdapi_compat.engine import notes
 from sdapi_compat.engine.asks import Decode, Describe
+from sdapi_compat.engine.batch import Pass
 from sdapi_compat.engine.conditioning import Texts, encode_prompts
 from sdapi_compat.engine.guided import Guide
-from sdapi_compat.engine.networks import adapters_of
-from sdapi_compat.engine.outputs import Caller
+from sdapi_compat.engine.hooks import Sampled
+from sdapi_compat.engine.inversion import backwards, recovered
+from sdapi_compat.engine.networks import with_networks
+from sdapi_compat.engine.outputs import Caller, ForwardRules
 from sdapi_compat.engine.pictures import PictureEncoder
 from sdapi_compat.engine.refiner import Refinement
+from sdapi_compat.engine.watching import Watcher
 from sdapi_compat.imaging import pixels
 from sdapi_compat.imaging.resize import STRETCH, resize
 from sdapi_compat.imaging.upscalers import LATENT_MODES, UpscalerList
-from sdapi_compat.plan.plan import Prompts
+from sdapi_compat.plan.hires import CHECKPOINT_LABEL
 from sdapi_compat.prompt.schedules import ScheduleSteps
 from sdapi_compat.sampling.noise import ImageNoise, NoiseSeeds
 from sdapi_compat.sampling.noise_schedule import NoiseSchedule, downcast, zero_terminal_snr
@@ -27,61 +32,36 @@ from sdapi_compat.sampling.start import SamplerRun, start
 from sdapi_compat.sampling.table import SAMPLER_BY_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Generator, Sequence
 
+    from PIL import Image
     from torch import Tensor
 
     from sdapi_compat.engine.asks import Ask
+    from sdapi_compat.engine.batch import Batch
     from sdapi_compat.engine.facts import ModelFacts
+    from sdapi_compat.engine.guided import Blend
+    from sdapi_compat.engine.hooks import Hooks
     from sdapi_compat.engine.job import Job
-    from sdapi_compat.engine.pictures import Prepared
-    from sdapi_compat.plan.plan import Hires, ModelChoice, Plan, SamplerRules, ScheduleRules
+    from sdapi_compat.plan.plan import Hires, ModelChoice, Plan, Prompts, SamplerRules, ScheduleRules
 
+FULL_VAE = "Full"
 LATENT_CELL = 8
-
-
-class Batch(NamedTuple):
-    """The images of one batch: their places among all images, and their seeds."""
-
-    images: slice
-    seeds: tuple[int, ...]
-    subseeds: tuple[int, ...]
-
-    @classmethod
-    def of(cls, plan: Plan, number: int) -> Batch:
-        """Batch `number` of the plan."""
-        images = slice(number * plan.batch_size, (number + 1) * plan.batch_size)
-        return cls(images, plan.seeds[images], plan.subseeds[images])
-
-    def prompts(self, all_prompts: Prompts) -> Prompts:
-        """The batch's share of the prompts."""
-        return Prompts(all_prompts.positive[self.images], all_prompts.negative[self.images])
-
-
-class Pass(NamedTuple):
-    """One run of a sampler: with which model, prompts and rules, from which latents (None: from noise)."""
-
-    facts: ModelFacts
-    prompts: Prompts
-    sampler: SamplerRules
-    steps: ScheduleSteps
-    cells: tuple[int, int]
-    source: Prepared
-    noise_multiplier: float = 1.0
-    extra_noise: float = 0.0
 
 
 class PassRunner:
     """Runs the passes of a plan's batches. `notes`: infotext pairs that only the run knows.
 
     `last_model` is the model that made the newest latents; its VAE is the one to decode them.
+    `first_pictures`: the newest batch's pictures before its hires pass, where they are to be saved.
+    `overlay_masks`: an extension's masks for the newest batch, none where the plan's own hold.
     """
 
     def __init__(
         self,
         plan: Plan,
         job: Job,
-        hooks: Sequence[Callable[[Tensor, float], Tensor]],
+        hooks: Hooks,
         notes: dict[str, Any],
     ) -> None:
         self._plan = plan
@@ -89,17 +69,23 @@ class PassRunner:
         self._hooks = hooks
         self._notes = notes
         self.last_model = plan.model
+        self.first_pictures: Sequence[Image.Image] = ()
+        self.overlay_masks: Sequence[Image.Image] = ()
 
     def run(self, batch: Batch) -> Generator[Ask, Any, Tensor]:
         """Latents (B, C, h, w) of a batch, ready to be decoded."""
         plan = self._plan
+        self.first_pictures = ()
         facts = yield from self._describe(plan.model, batch.prompts(plan.prompts))
         encoder = PictureEncoder(facts.model, plan, facts)
         cells = (plan.height // LATENT_CELL, plan.width // LATENT_CELL)
         if plan.source is None:
             source = yield from encoder.nothing(batch.seeds, cells)
         else:
-            source = yield from encoder.source(plan.source, batch.seeds)
+            # A1111 1.10.1 behaviour: encoded once, with the first batch's noise for all batches.
+            source = yield from encoder.source(plan.source, plan.seeds[: plan.batch_size])
+        if source.blend is not None:
+            source = source._replace(blend=source.blend._replace(mix=self._hooks.blend))
         first = Pass(
             facts=facts,
             prompts=batch.prompts(plan.prompts),
@@ -109,37 +95,52 @@ class PassRunner:
             source=source,
             noise_multiplier=1.0 if plan.source is None else plan.source.noise_multiplier,
             extra_noise=0.0 if plan.source is None else plan.source.extra_noise,
+            token_merging=plan.token_merging,
         )
         latents = yield from self._sample(batch, first)
-        if plan.source is not None and source.blend is not None:
-            latents = source.blend.apply(latents)
+        if source.blend is not None:
+            latents = self._blended(latents, source.blend)
         if plan.hires is not None and not self._job.control.stopped:
             self._job.progress.next_batch()
-            latents = yield from self._second(batch, plan.hires, latents)
+            latents = yield from self._second(batch, plan.hires, latents, facts)
+        return latents
+
+    def _blended(self, latents: Tensor, blend: Blend) -> Tensor:
+        """The finished latents with the picture's around them, and the masks they call for."""
+        latents = blend.settle(latents)
+        if self._hooks.overlay is not None:
+            size = self._plan.width, self._plan.height
+            self.overlay_masks = self._hooks.overlay(Sampled(blend.clean, latents, blend.paint, size))
         return latents
 
     def _describe(self, model: ModelChoice, prompts: Prompts) -> Generator[Ask, Any, ModelFacts]:
-        """The model, current from now on, with the adapters that the first prompt of the batch asks for.
+        """The model, current from now on, with the networks that the first prompt of the batch asks for.
 
         A1111 1.10.1 behaviour: the tags of the other prompts are taken out without effect.
         """
         self.last_model = model
-        adapters = adapters_of(prompts.positive[0], self._plan.networks)
-        facts: ModelFacts = yield Describe(msgspec.structs.replace(model, adapters=adapters))
+        facts: ModelFacts = yield Describe(with_networks(model, prompts.positive[0], self._plan.networks))
         if facts.adapter_hashes and self._plan.networks.hashes:
             self._notes.setdefault("Lora hashes", facts.adapter_hashes)
         return facts
 
-    def _second(self, batch: Batch, hires: Hires, latents: Tensor) -> Generator[Ask, Any, Tensor]:
-        """The hires pass over the first pass's latents."""
+    def _second(
+        self, batch: Batch, hires: Hires, latents: Tensor, before: ModelFacts
+    ) -> Generator[Ask, Any, Tensor]:
+        """The hires pass over the first pass's latents. `before`: the model that made them."""
         plan = self._plan
         # Decoded before the second checkpoint is described, so that each is loaded once.
         enlarged = yield from self._enlarged_pictures(hires, latents)
         facts = yield from self._describe(hires.model, batch.prompts(hires.prompts))
+        if CHECKPOINT_LABEL in plan.report.extra:
+            # The title got its hash when the checkpoint was loaded, maybe just now.
+            self._notes[CHECKPOINT_LABEL] = facts.short_title
         encoder = PictureEncoder(facts.model, plan, facts)
         if enlarged is None:
             larger = _interpolated(latents, hires)
         else:
+            if plan.vae_methods.encode != FULL_VAE:
+                self._notes["VAE Encoder"] = plan.vae_methods.encode
             larger = yield from encoder.encode(enlarged, batch.seeds)
         rows, columns = hires.target.window(larger.shape[2], larger.shape[3])
         clean = larger[:, :, rows, columns]
@@ -158,28 +159,32 @@ class PassRunner:
             cells=cells,
             source=blank._replace(clean=clean),
             extra_noise=hires.extra_noise,
+            token_merging=hires.token_merging,
+            encoder=before if plan.text.first_pass_conds else None,
         )
         result = yield from self._sample(batch, second)
         return result
 
     def _enlarged_pictures(self, hires: Hires, latents: Tensor) -> Generator[Ask, Any, Tensor | None]:
         """For pixel upscalers: the first pass decoded and enlarged, (B, 3, H, W) in [-1, 1]; else None."""
-        if hires.upscaler in LATENT_MODES:
+        keep = self._plan.save.samples and self._plan.save.before_hires
+        if hires.upscaler in LATENT_MODES and not keep:
             return None
         decoded = yield Decode(self.last_model, latents, self._plan.tiling, self._plan.decoding)
+        made = pixels.to_images(np.asarray(decoded.cpu()))
+        self.first_pictures = made if keep else ()
+        if hires.upscaler in LATENT_MODES:
+            return None
         upscaler, target = UpscalerList().require(hires.upscaler), hires.target
-        images = [
-            resize(STRETCH, image, target.width, target.height, upscaler)
-            for image in pixels.to_images(np.asarray(decoded.cpu()))
-        ]
+        images = [resize(STRETCH, image, target.width, target.height, upscaler) for image in made]
         return torch.from_numpy(np.stack([pixels.to_array(image) for image in images]))
 
     def _sample(self, batch: Batch, one: Pass) -> Generator[Ask, Any, Tensor]:
         plan, rules = self._plan, one.sampler
-        caller = yield from self._caller(one, one.facts)
+        caller = yield from self._caller(one, one.facts, one.encoder)
         schedule = bent(one.facts.schedule, plan.schedule)
         levels = sigma_plan(rules.recipe, schedule)
-        self._notes.update(levels.infotext | rules.infotext)
+        self._notes.update(notes.of_sampling(one, plan.schedule, levels.infotext))
         run = SamplerRun(
             rules=rules,
             plan=levels,
@@ -197,23 +202,37 @@ class PassRunner:
             cfg_multiplier=SAMPLER_BY_NAME[rules.recipe.sampler].cfg_multiplier,
             total_calls=one.steps.steps,
             control=self._job.control,
-            watch=self._watch(one.facts),
+            watch=self._watcher(one.facts),
             notes=self._notes,
             blend=one.source.blend,
             refinement=self._refinement(one, schedule),
             edit=one.facts.conditioning == "edit",
-            hooks=self._hooks,
+            hooks=self._hooks.denoised,
         )
+        if plan.inversion is not None:
+            self._job.progress.begin_pass(plan.inversion.steps)
+            caller = yield from self._caller(backwards(plan.inversion, one), one.facts)
+            run = yield from recovered(plan.inversion, guide, caller, run)
+            if self._job.control.stopped and one.source.clean is not None:
+                return one.source.clean
+            self._job.progress.next_batch()
+            self._job.progress.begin_pass(run.steps)
         latents = yield from guide.run(start(run))
         return latents
 
-    def _caller(self, one: Pass, facts: ModelFacts) -> Generator[Ask, Any, Caller]:
-        """The pass's prompts encoded by the model of `facts`, ready for model calls."""
-        texts = Texts(facts.model, facts.vocabulary, facts.embeddings, self._plan.text, one.steps)
+    def _caller(
+        self, one: Pass, facts: ModelFacts, encoder: ModelFacts | None = None
+    ) -> Generator[Ask, Any, Caller]:
+        """The pass's prompts encoded by `encoder`, or the model of `facts`, ready for calls of the latter."""
+        by = encoder or facts
+        texts = Texts(by.model, by.vocabulary, by.embeddings, self._plan.text, one.steps)
         conditioning = yield from encode_prompts(texts, one.prompts.positive, one.prompts.negative)
-        if conditioning.embeddings and self._plan.report.embedding_hashes:
-            self._notes["TI hashes"] = facts.embeddings.hashes(conditioning.embeddings) or None
-        return Caller(facts.model, conditioning, self._plan.text, one.source.extra, self._plan.tiling)
+        hashes = None
+        if self._plan.report.embedding_hashes:
+            hashes = by.embeddings.hashes(conditioning.embeddings)
+        self._notes.update(notes.of_texts(one, texts.rules, conditioning, hashes))
+        forward = ForwardRules(self._plan.tiling, one.token_merging)
+        return Caller(facts.model, conditioning, self._plan.text, one.source.extra, forward)
 
     def _refinement(self, one: Pass, schedule: NoiseSchedule) -> Refinement | None:
         refiner = self._plan.refiner
@@ -224,9 +243,13 @@ class PassRunner:
             return None
 
         def make_caller() -> Generator[Ask, Any, Caller]:
-            # Adapters stay as they are: the refiner gets those of the pass.
-            adapters = one.facts.model.adapters
-            facts: ModelFacts = yield Describe(msgspec.structs.replace(refiner.model, adapters=adapters))
+            # Networks stay as they are: the refiner gets those of the pass.
+            kept = one.facts.model
+            facts: ModelFacts = yield Describe(
+                msgspec.structs.replace(
+                    refiner.model, adapters=kept.adapters, hypernetworks=kept.hypernetworks
+                )
+            )
             self._notes["Refiner"] = facts.short_title
             self.last_model = refiner.model
             caller = yield from self._caller(one, facts)
@@ -246,20 +269,9 @@ class PassRunner:
             ensd=noise.ensd,
         )
 
-    def _watch(self, facts: ModelFacts) -> Callable[[int, Tensor, Tensor, Tensor], None]:
-        """Tells the progress which step it is, and keeps latents for previews every so many steps."""
-        progress, wish = self._job.progress, self._plan.preview
-        shown = 0
-
-        def watch(step: int, first: Tensor, uncond: Tensor, result: Tensor) -> None:
-            nonlocal shown
-            progress.sampling_step = step
-            if wish.every and step - shown >= wish.every:
-                shown = step
-                chosen = {"Prompt": first, "Negative prompt": uncond}.get(wish.content, result)
-                progress.show(np.asarray(chosen.float().cpu()), facts.to_rgb)
-
-        return watch
+    def _watcher(self, facts: ModelFacts) -> Watcher:
+        plan, progress = self._plan, self._job.progress
+        return Watcher(plan.preview, progress, facts, lambda: self.last_model, tiling=plan.tiling)
 
 
 def _interpolated(latents: Tensor, hires: Hires) -> Tensor:

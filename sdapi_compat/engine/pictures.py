@@ -10,6 +10,7 @@ import torch
 from sdapi_compat.engine.asks import EncodeImage
 from sdapi_compat.engine.guided import Blend
 from sdapi_compat.imaging import masks, pixels
+from sdapi_compat.plan.rules import TINY_VAE
 from sdapi_compat.sampling.noise import ImageNoise, NoiseSeeds, encoder_noise
 
 if TYPE_CHECKING:
@@ -56,13 +57,18 @@ class PictureEncoder:
 
     def encode(self, images: Tensor, seeds: tuple[int, ...]) -> Generator[Ask, Any, Tensor]:
         """Pictures (N, 3, H, W) in [-1, 1] to latents; the noise comes from the batch's last seed."""
-        latents: Tensor = yield EncodeImage(self._model, images, encoder_noise(seeds[-1]), self._plan.tiling)
+        tiny = self._plan.vae_methods.encode == TINY_VAE
+        latents: Tensor = yield self._sampled(images, seeds, tiny=tiny)
         return latents
 
+    def _sampled(self, images: Tensor, seeds: tuple[int, ...], *, tiny: bool) -> EncodeImage:
+        return EncodeImage(self._model, images, encoder_noise(seeds[-1]), self._plan.tiling, tiny)
+
     def _masked(self, source: Source, clean: Tensor, seeds: tuple[int, ...]) -> tuple[Blend, Tensor]:
-        assert source.mask is not None
+        mask = source.latent_mask or source.mask
+        assert mask is not None
         height, width = clean.shape[2:]
-        cells = masks.latent_mask(source.mask.to_pil(), width, height, rounded=source.mask_round)
+        cells = masks.latent_mask(mask.to_pil(), width, height, rounded=source.mask_round)
         paint = torch.from_numpy(cells).to(clean.device)
         if source.fill == LATENT_NOISE:
             noise = ImageNoise(
@@ -89,7 +95,8 @@ class PictureEncoder:
             for image in images
         ]
         blanked = torch.from_numpy(np.stack([blank for _, blank in shown]))
-        latents = yield from self.encode(blanked, seeds)
+        # A1111 1.10.1 behaviour: what an inpainting model is shown goes through the VAE itself.
+        latents = yield self._sampled(blanked, seeds, tiny=False)
         painted = torch.from_numpy(np.stack([paint for paint, _ in shown])).to(latents.device)
         cells = torch.nn.functional.interpolate(painted, size=latents.shape[2:])
         return _per_image(torch.cat([cells, latents], dim=1), len(seeds))

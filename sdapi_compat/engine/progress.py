@@ -10,17 +10,34 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
+from sdapi_compat.imaging import pixels, previews
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
+    from torch import Tensor
+
+WATCHED_SECONDS = 30.0
 
 
 class Preview(NamedTuple):
-    """Latents float32 (B, C, h, w) to show, and the linear map (C + 1, 3) from a latent cell to RGB 0..1."""
+    """Latents (B, C, h, w), and the linear map (C + 1, 3) from a cell and 1 to RGB in [0, 1].
 
-    latents: NDArray[np.float32]
-    to_rgb: NDArray[np.float32]
+    Without the map: pictures (B, 3, H, W), about [-1, 1]. Kept on their device until somebody looks.
+    """
+
+    values: Tensor
+    to_rgb: NDArray[np.float32] | None
     number: int
+
+    def draw(self) -> Image.Image:
+        """One picture, a grid where there are several. Waits for the device; not for the event loop."""
+        values = np.asarray(self.values.float().cpu())
+        if self.to_rgb is None:
+            return previews.sheet(pixels.to_images(values))
+        return previews.preview(values, self.to_rgb)
 
 
 class Progress:
@@ -36,6 +53,7 @@ class Progress:
         self.preview: Preview | None = None
         self.started: float | None = None
         self.timestamp = "0"
+        self.watched_at = -WATCHED_SECONDS
 
     def begin(self) -> None:
         """Called once, when the engine takes the job up."""
@@ -55,9 +73,19 @@ class Progress:
         self.job_no += 1
         self.sampling_step = 0
 
-    def show(self, latents: NDArray[np.float32], to_rgb: NDArray[np.float32]) -> None:
+    def show(self, values: Tensor, to_rgb: NDArray[np.float32] | None) -> None:
+        """Make latents, or with None pictures, the newest preview (see `Preview`)."""
         number = self.preview.number + 1 if self.preview else 1
-        self.preview = Preview(latents, to_rgb, number)
+        self.preview = Preview(values, to_rgb, number)
+
+    def watch(self) -> None:
+        """Called whenever somebody asks for a preview."""
+        self.watched_at = time.monotonic()
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody asked for a preview lately: previews that cost something are made then."""
+        return time.monotonic() - self.watched_at < WATCHED_SECONDS
 
     def fraction(self) -> float:
         """Share of the job that is done, 0..1, without the 0.01 that /sdapi/v1/progress adds."""

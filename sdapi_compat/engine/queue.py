@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+import time
+from collections import Counter, deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from sdapi_compat.engine.job import State
 from sdapi_compat.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sdapi_compat.engine.job import Job
 
 REMEMBERED = 16
+
+
+class ShuttingDown(ApiError):
+    """The answer to jobs that a stopping server does not begin."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "The server is shutting down")
+
+
+class MergeRules(NamedTuple):
+    """How jobs share the device.
+
+    `pictures`: how many may be in work at once, 1 for one job after another. `patience`: seconds that a job
+    or an ask may wait behind others whose model is loaded.
+    """
+
+    pictures: int = 1
+    patience: float = 4.0
 
 
 class Standing(NamedTuple):
@@ -26,14 +46,23 @@ class Standing(NamedTuple):
     waiting: int
 
 
+class Waits(NamedTuple):
+    """How many jobs were begun, and how long they had waited in all, in seconds."""
+
+    begun: int
+    seconds: float
+
+
 class JobQueue:
-    """First come, first served, bounded; safe to use from any thread."""
+    """Bounded; safe to use from any thread."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
         self._finished: deque[Job] = deque(maxlen=REMEMBERED)
+        self._ended: Counter[State] = Counter()
+        self._waits = Waits(0, 0.0)
         self._closed = False
         self._changed = threading.Condition()
 
@@ -41,27 +70,66 @@ class JobQueue:
         """Admit a job. ApiError 503 when the queue is full or the server is stopping."""
         with self._changed:
             if self._closed:
-                raise ApiError(503, "The server is shutting down")
+                raise ShuttingDown
             if len(self._waiting) >= self._limit:
                 raise ApiError(503, f"The queue is full: {len(self._waiting)} jobs are waiting")
             self._waiting.append(job)
             self._changed.notify_all()
 
-    def take(self) -> Job | None:
-        """The next job, begun; None when nobody waits."""
+    def put_back(self, job: Job) -> None:
+        """A job that was begun waits again, in front of the others."""
         with self._changed:
-            while self._waiting:
-                job = self._waiting.popleft()
+            self._running.remove(job)
+            job.state = State.QUEUED
+            self._waiting.appendleft(job)
+            self._changed.notify_all()
+
+    def remove(self, job: Job) -> bool:
+        """Take a job out of those that wait. False when it does not wait."""
+        with self._changed:
+            if job not in self._waiting:
+                return False
+            self._waiting.remove(job)
+            return True
+
+    def take(self, running: Sequence[Job], rules: MergeRules) -> Job | None:
+        """The next job that may join those that run, begun; None when there is none now.
+
+        The highest priority first, and among equals first come, first served. While jobs run, others of
+        their models may overtake one that needs another model, until that one has waited `rules.patience`.
+        """
+        with self._changed:
+            while (job := self._next(running, rules)) is not None:
+                self._waiting.remove(job)
                 if job.begin():
+                    waited = self._waits.seconds + time.monotonic() - job.submitted
+                    self._waits = Waits(self._waits.begun + 1, waited)
                     self._running.append(job)
                     return job
             return None
 
+    def _next(self, running: Sequence[Job], rules: MergeRules) -> Job | None:
+        # max gives the first of equals.
+        first = max(self._waiting, key=lambda job: job.priority, default=None)
+        if first is None or not running:
+            return first
+        models = [job.model for job in running]
+        chosen: Job | None = first
+        if first.model not in models:
+            if time.monotonic() - first.submitted > rules.patience:
+                return None
+            ours = (job for job in self._waiting if job.model in models)
+            chosen = max(ours, key=lambda job: job.priority, default=None)
+        room = rules.pictures - sum(job.pictures for job in running)
+        return chosen if chosen is not None and chosen.pictures <= room else None
+
     def retire(self, job: Job) -> None:
-        """The job has been answered."""
+        """The job has been answered. The second time it is said, nothing happens."""
         with self._changed:
-            self._running.remove(job)
-            self._finished.append(job)
+            if job in self._running:
+                self._running.remove(job)
+                self._finished.append(job)
+                self._ended[job.state] += 1
 
     def wait(self, seconds: float, unless: Callable[[], bool]) -> None:
         """Block until something changes, `seconds` at most, or not at all when there is something to do."""
@@ -83,10 +151,21 @@ class JobQueue:
             self._changed.notify_all()
             return waiting
 
+    @property
+    def closed(self) -> bool:
+        """True when nothing more is admitted."""
+        return self._closed
+
     def running(self) -> list[Job]:
         """Jobs the engine has taken up, oldest first."""
         with self._changed:
             return list(self._running)
+
+    def counts(self) -> tuple[dict[State, int], Waits]:
+        """How many begun jobs ended in each final state, and how long jobs waited."""
+        with self._changed:
+            final = (State.FINISHED, State.FAILED, State.CANCELLED)
+            return {state: self._ended[state] for state in final}, self._waits
 
     def waiting(self) -> list[Job]:
         """Jobs not yet begun, next first."""

@@ -53,8 +53,8 @@ class Refinement:
     def switch(self) -> Generator[Ask, Any, Caller]:
         """The refiner's caller, which answers from now on."""
         self._done = True
-        caller = yield from self._make_caller()
-        self._notes["Refiner switch at"] = self._refiner.switch_at
         if self._refiner.passes is not None:
             self._notes["Hires refiner"] = self._refiner.passes
+        caller = yield from self._make_caller()
+        self._notes["Refiner switch at"] = self._refiner.switch_at
         return caller

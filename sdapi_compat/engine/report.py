@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
 
 class Reporter:
-    """Writes for one plan. `added` collects the pairs that only the run knows (schedule type, padding)."""
+    """Writes for one plan. `added` collects the pairs that only the run knows (schedule type, padding).
+
+    `input_hash`: the name under which the picture that img2img began with was saved.
+    """
 
     def __init__(self, plan: Plan, facts: ModelFacts, timestamp: str) -> None:
         self._plan = plan
         self._facts = facts
         self._timestamp = timestamp
         self.added: dict[str, Any] = {}
+        self.input_hash: str | None = None
 
     def infotext(self, index: int) -> str:
         """The infotext of image `index` of all."""
@@ -52,6 +56,9 @@ class Reporter:
             "Conditional mask weight": weight,
             "Clip skip": plan.text.clip_skip if plan.text.clip_skip > 1 else None,
             "ENSD": plan.noise.ensd if report.shows_ensd else None,
+            "Token merging ratio": plan.token_merging or None,
+            "Token merging ratio hr": (plan.hires.token_merging or None) if plan.hires else None,
+            "Init image hash": self.input_hash,
             "RNG": plan.noise.source if plan.noise.source != "GPU" else None,
             "Tiling": "True" if plan.tiling else None,
         }

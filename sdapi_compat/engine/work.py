@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+from sdapi_compat.engine.asks import Describe
+from sdapi_compat.engine.job import Outcome
+from sdapi_compat.engine.networks import with_networks
 
-    from torch import Tensor
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
 
     from sdapi_compat.engine.asks import Ask
-    from sdapi_compat.engine.job import Job, Outcome
+    from sdapi_compat.engine.hooks import Hooks
+    from sdapi_compat.engine.job import Job
     from sdapi_compat.plan.draft import Draft
-    from sdapi_compat.plan.plan import Plan
+    from sdapi_compat.plan.plan import ModelChoice, Plan
 
-    DenoisedHook = Callable[[Tensor, float], Tensor]
-    HooksFor = Callable[[Plan], Sequence[DenoisedHook]]
+    HooksFor = Callable[[Plan], Hooks]
 
 
 class Scripted(Protocol):
@@ -26,8 +29,8 @@ class Scripted(Protocol):
         """Yields drafts, receives outcomes, returns the outcome of the whole."""
         ...
 
-    def parts(self, draft: Draft, arguments: Any) -> int:
-        """How many drafts `run` will yield."""
+    def parts(self, draft: Draft, arguments: Any) -> int | list[int]:
+        """How many drafts `run` will yield, or the batches of each."""
         ...
 
 
@@ -38,6 +41,11 @@ class PlanWork:
     plan: Plan
     hooks: HooksFor
 
+    @property
+    def model(self) -> ModelChoice:
+        """What the first batch begins with: the checkpoint and the networks of the first prompt."""
+        return with_networks(self.plan.model, self.plan.prompts.positive[0], self.plan.networks)
+
     def start(self, job: Job) -> Generator[Ask, Any, Outcome]:
         """The plan's body."""
         from sdapi_compat.engine.generation import generate
@@ -47,8 +55,12 @@ class PlanWork:
 
 @dataclass(frozen=True)
 class ScriptWork:
-    """Make what a script asks for, draft by draft. `build` plans a draft under the request's options."""
+    """Make what a script asks for, draft by draft. `build` plans a draft under the draft's options.
 
+    `model` is what it probably begins with; the script may ask for another.
+    """
+
+    model: ModelChoice
     script: Scripted
     arguments: Any
     draft: Draft
@@ -56,17 +68,48 @@ class ScriptWork:
     hooks: HooksFor
 
     def start(self, job: Job) -> Generator[Ask, Any, Outcome]:
-        """The script's body: every plan's body in turn."""
-        from sdapi_compat.engine.generation import generate
-
+        """The script's body: every draft's body in turn, each outcome or error handed back to the script."""
         script = self.script.run(self.draft, self.arguments)
-        outcome: Outcome | None = None
+        go_on: Callable[[], Draft] = partial(next, script)
+        last: Outcome | None = None
         while True:
             try:
-                draft = next(script) if outcome is None else script.send(outcome)
+                draft = go_on()
             except StopIteration as stop:
                 finished: Outcome = stop.value
+                yield from self._save(finished, job)
                 return finished
-            job.progress.expect(self.script.parts(self.draft, self.arguments) * draft.n_iter)
-            plan = self.build(draft)
-            outcome = yield from generate(plan, job, self.hooks(plan))
+            try:
+                last = yield from self._make(draft, job, last)
+            except Exception as error:  # noqa: BLE001 - the script's; what it does not take ends the job
+                go_on = partial(script.throw, error)
+            else:
+                go_on = partial(script.send, last)
+
+    def _make(self, draft: Draft, job: Job, last: Outcome | None) -> Generator[Ask, Any, Outcome]:
+        from sdapi_compat.engine.generation import generate
+
+        if last is not None and job.control.interrupted:
+            return Outcome([], last.infotexts[:1], last.info)
+        plan = self.build(draft)
+        if job.progress.job_count < 0:
+            parts = self.script.parts(self.draft, self.arguments)
+            batches = sum(parts) if isinstance(parts, list) else parts * plan.n_iter
+            job.progress.expect(batches * plan.passes)
+        if draft.title is not None:
+            job.progress.job = draft.title
+        outcome = yield from generate(plan, job, self.hooks(plan))
+        return outcome
+
+    def _save(self, finished: Outcome, job: Job) -> Generator[Ask, Any, None]:
+        """Write what the script put together, by the rules for the pictures of a plan."""
+        from sdapi_compat.engine.finishing import Writer
+
+        for keep in finished.keep if self.draft.save_images else ():
+            plan = self.build(keep.draft)
+            facts = yield Describe(plan.model)
+            writer = Writer(plan, facts, job.progress.timestamp)
+            if keep.grid is not None and plan.save.grid:
+                writer.grid(keep.picture, keep.grid)
+            elif keep.grid is None and plan.save.samples:
+                writer.sample(keep.picture, 0)

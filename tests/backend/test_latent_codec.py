@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sdapi_compat.backend.latent_codec import LatentCodec, NanPolicy
 from sdapi_compat.backend.policy import DeviceFlags, DevicePolicy
@@ -94,3 +94,115 @@ def test_nans_without_a_way_out(codec: LatentCodec) -> None:
     assert bool(unchecked.isnan().any())
     with pytest.raises(Fault, match="float32"):
         half.decode(torch.full((1, 4, 2, 2), float("nan")))
+
+
+class Scarce:
+    """Memory for so many cells of the decoder's or encoder's input; more is torch's own error."""
+
+    def __init__(self, module: nn.Module, cells: int) -> None:
+        self.seen: list[tuple[int, int]] = []
+        self._cells = cells
+        module.register_forward_pre_hook(self._look)
+
+    def _look(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        height, width = inputs[0].shape[2:]
+        self.seen.append((height, width))
+        if height * width > self._cells:
+            raise torch.OutOfMemoryError(f"Tried to allocate {height}x{width}")
+
+
+@pytest.fixture
+def small_tiles(codec: LatentCodec) -> LatentCodec:
+    """Tiles of 8 x 8 cells, so that small pictures have several."""
+    codec.module.tile_latent_min_size, codec.module.tile_sample_min_size = 8, 64
+    return codec
+
+
+def _tiled(codec: LatentCodec, above: int) -> LatentCodec:
+    made = LatentCodec(codec.module, codec.scaling_factor, torch.device("cpu"), above)
+    made.module.tile_latent_min_size, made.module.tile_sample_min_size = 8, 64
+    return made
+
+
+def _seeded(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(1))
+
+
+def test_a_tile_is_what_the_model_was_trained_on(codec: LatentCodec) -> None:
+    assert (codec.module.tile_latent_min_size, codec.module.tile_sample_min_size) == (64, 512)
+
+
+def test_a_decode_that_does_not_fit_goes_on_in_tiles(
+    small_tiles: LatentCodec, caplog: pytest.LogCaptureFixture
+) -> None:
+    latents = _seeded(2, 4, 9, 12)
+    whole = small_tiles.decode(latents)
+    memory = Scarce(small_tiles.module.decoder, 8 * 8)
+    images = small_tiles.decode(latents)
+    assert images.shape == whole.shape
+    assert (images - whole).abs().mean() < 0.5 * whole.std()
+    # Each picture is tried whole, then in 2 x 2 tiles that step by three quarters of a tile.
+    assert memory.seen == [(9, 12), (8, 8), (8, 6), (3, 8), (3, 6)] * 2
+    assert not small_tiles.module.use_tiling
+    assert "in tiles" in caplog.text
+
+
+def test_an_encode_that_does_not_fit_goes_on_in_tiles_with_the_same_noise(small_tiles: LatentCodec) -> None:
+    images = _seeded(1, 3, 72, 96).clamp(-1, 1)
+    whole = small_tiles.encode(images, torch.ones)
+    asked: list[tuple[int, ...]] = []
+
+    def noise(shape: tuple[int, ...]) -> Tensor:
+        asked.append(shape)
+        return torch.ones(shape)
+
+    memory = Scarce(small_tiles.module.encoder, 64 * 64)
+    latents = small_tiles.encode(images, noise)
+    assert asked == [(1, 4, 9, 12)]
+    assert len(memory.seen) == 1 + 4
+    assert (latents - whole).abs().mean() < 0.5 * whole.std()
+    assert not small_tiles.module.use_tiling
+
+
+@pytest.mark.parametrize(("above", "forwards"), [(0, 1), (64, 4), (80, 4), (88, 1), (96, 1)])
+def test_large_pictures_are_tiled_at_once(codec: LatentCodec, above: int, forwards: int) -> None:
+    """9 x 12 cells are 108; a square of 80 pixels has 100, one of 88 has 121."""
+    memory = Scarce(codec.module.decoder, 10**9)
+    _tiled(codec, above).decode(torch.zeros(1, 4, 9, 12))
+    assert len(memory.seen) == forwards
+
+
+def test_a_picture_of_one_tile_that_does_not_fit_fails(small_tiles: LatentCodec) -> None:
+    Scarce(small_tiles.module.decoder, 10)
+    with pytest.raises(torch.OutOfMemoryError):
+        small_tiles.decode(torch.zeros(1, 4, 8, 8))
+
+
+def test_tiles_that_do_not_fit_either_fail_and_leave_nothing_behind(small_tiles: LatentCodec) -> None:
+    Scarce(small_tiles.module.decoder, 10)
+    with pytest.raises(torch.OutOfMemoryError):
+        small_tiles.decode(torch.zeros(1, 4, 9, 9))
+    assert not small_tiles.module.use_tiling
+
+
+def test_another_error_is_no_shortage(small_tiles: LatentCodec) -> None:
+    with pytest.raises(RuntimeError, match="channels"):
+        small_tiles.decode(torch.zeros(1, 3, 9, 9))
+
+
+def test_wrapping_pictures_are_never_tiled(codec: LatentCodec) -> None:
+    for module in codec.module.modules():
+        if type(module) is nn.Conv2d:
+            module.padding_mode = "circular"
+    memory = Scarce(codec.module.decoder, 200)
+    tiled = _tiled(codec, 8)
+    tiled.decode(torch.zeros(1, 4, 9, 12))
+    assert memory.seen == [(9, 12)]
+    with pytest.raises(torch.OutOfMemoryError):
+        tiled.decode(torch.zeros(1, 4, 20, 20))
+
+
+def test_nans_are_looked_for_in_tiled_pictures_too(codec: LatentCodec) -> None:
+    half = _tiled(_overflowing(codec, torch.float16), 64)
+    assert bool(torch.isfinite(half.decode(torch.ones(1, 4, 9, 9) * 10)).all())
+    assert half.dtype == torch.float32

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import pytest
 import torch
 
-from sdapi_compat.backend import policy as policy_module
 from sdapi_compat.backend.policy import DeviceFlags, DevicePolicy
-from sdapi_compat.errors import Fault
 
 CUDA = torch.cuda.is_available()
 
@@ -58,10 +59,36 @@ def test_mps(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (chosen.device.type, chosen.dtype) == ("mps", torch.float16)
 
 
-def test_xformers_must_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy_module, "find_spec", lambda name: None)
-    with pytest.raises(Fault, match="xformers package is not installed") as caught:
-        DevicePolicy.choose(DeviceFlags(xformers=True))
-    assert caught.value.name == "ModuleNotFoundError"
-    monkeypatch.setattr(policy_module, "find_spec", lambda name: object())
+@pytest.fixture
+def on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+
+@pytest.mark.usefixtures("on_cuda")
+def test_xformers_is_used_where_it_is_installed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "xformers", ModuleType("xformers"))
+    monkeypatch.setitem(sys.modules, "xformers.ops", ModuleType("xformers.ops"))
     assert DevicePolicy.choose(DeviceFlags(xformers=True)).xformers
+    assert not caplog.records
+
+
+@pytest.mark.usefixtures("on_cuda")
+def test_without_the_package_xformers_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "xformers", None)
+    assert not DevicePolicy.choose(DeviceFlags(xformers=True)).xformers
+    assert "--xformers has no effect" in caplog.text
+    assert "xformers" in caplog.records[0].args[0]
+
+
+def test_without_an_nvidia_gpu_xformers_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    assert not DevicePolicy.choose(DeviceFlags(xformers=True, use_cpu=("all",))).xformers
+    assert "needs an NVIDIA GPU" in caplog.text
+
+
+def test_without_the_flag_nobody_looks_for_xformers(caplog: pytest.LogCaptureFixture) -> None:
+    assert not DevicePolicy.choose(DeviceFlags()).xformers
+    assert not caplog.records

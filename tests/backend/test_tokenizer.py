@@ -16,6 +16,8 @@ def vocabulary() -> ClipVocabulary:
 def test_markers(vocabulary: ClipVocabulary) -> None:
     assert (vocabulary.bos, vocabulary.eos, vocabulary.pad) == (49406, 49407, 49407)
     assert vocabulary.comma == 267
+    assert len(vocabulary.words) == 49408
+    assert vocabulary.words["(</w>"] == vocabulary.tokenize(["("])[0][0]
 
 
 def test_ids_of_openai_clip(vocabulary: ClipVocabulary) -> None:
@@ -36,6 +38,22 @@ def test_every_character_has_ids(vocabulary: ClipVocabulary) -> None:
     for ids in vocabulary.tokenize(["😀", "日本", "ünï", "\N{MATHEMATICAL SCRIPT CAPITAL A}"]):
         assert ids
         assert all(0 <= index < vocabulary.bos for index in ids)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("a woman\N{RIGHT SINGLE QUOTATION MARK}s face", "a woman's face"),
+        ("\N{LEFT DOUBLE QUOTATION MARK}red\N{RIGHT DOUBLE QUOTATION MARK}", '"red"'),
+        ("\N{LATIN SMALL LIGATURE FI}re", "fire"),
+        ("\N{FULLWIDTH DIGIT ONE}\N{FULLWIDTH DIGIT TWO}", "12"),
+        ("salt &amp; pepper", "salt & pepper"),
+        ("tre\u0300s", "tr\u00e8s"),
+    ],
+)
+def test_texts_are_mended_first(vocabulary: ClipVocabulary, text: str, plain: str) -> None:
+    mended, wanted = vocabulary.tokenize([text, plain])
+    assert mended == wanted
 
 
 def test_a_saved_tokenizer_is_used(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -19,6 +19,7 @@ class Words:
     """A vocabulary of one token per word."""
 
     bos, eos, pad, comma = 1, 2, 2, 3
+    words: ClassVar[dict[str, int]] = {"(": 11, "cat": 13}
 
     def tokenize(self, texts: Any) -> list[list[int]]:
         return [[3 if word == "," else 10 + len(word) for word in text.split()] for text in texts]
@@ -33,6 +34,7 @@ def rules(**changes: Any) -> TextRules:
     fields: dict[str, Any] = {
         "clip_skip": 1,
         "emphasis": "Original",
+        "old_emphasis": False,
         "comma_backtrack": 20,
         "old_scheduling": False,
         "pad_cond_uncond": False,
@@ -78,6 +80,36 @@ def test_editing_makes_variants_that_share_a_call() -> None:
     text = result.positive[0][0].text
     # The original's off-by-one: the first variant holds for one call more than its number.
     assert [round(text.at(call)[0, 0].item(), 1) for call in range(4)] == [1.0, 1.0, 1.0, 1.1]
+
+
+def test_the_old_emphasis_has_one_chunk_and_brackets_that_are_tokens() -> None:
+    _, asks = encode(["( cat BREAK cat"], ["w " * 100], rules(old_emphasis=True))
+    (chunk,) = asks[0].prompts[0]
+    assert (chunk.tokens[:5], chunk.weights[:5]) == ([1, 13, 15, 13, 2], [1.0, 1.1, 1.1, 1.1, 1.0])
+    assert [len(ask.prompts[0]) for ask in asks] == [1, 1]
+
+
+def test_the_old_emphasis_can_be_none() -> None:
+    _, asks = encode(["( cat"], [""], rules(old_emphasis=True, emphasis="None"))
+    (chunk,) = asks[0].prompts[0]
+    assert (chunk.tokens[:3], chunk.weights[:3]) == ([1, 11, 13], [1.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative", "expected"),
+    [
+        ("a cat", "bad", False),
+        ("a (cat)", "bad", True),
+        ("a cat", "[bad]", True),
+        ("[a:b:2] [c|d]", "", False),
+        ("[a:(b):2]", "", True),
+        ("a <lora:(x):1>", "", False),
+        ("a AND (b):0.5", "", True),
+    ],
+)
+def test_brackets_are_looked_for_in_what_is_encoded(positive: str, negative: str, expected: bool) -> None:
+    result, _ = encode([positive], [negative], rules())
+    assert result.has_brackets == expected
 
 
 def test_network_tags_are_taken_out_of_the_positive_prompt() -> None:

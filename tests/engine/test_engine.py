@@ -11,6 +11,7 @@ import pytest
 
 from sdapi_compat.engine.engine import Engine
 from sdapi_compat.engine.job import Job, Outcome, State
+from sdapi_compat.engine.queue import MergeRules
 from sdapi_compat.errors import ApiError, Fault
 
 
@@ -19,6 +20,7 @@ class Increment(NamedTuple):
 
     value: int
     group: str
+    model: str = "m"
 
     @property
     def key(self) -> str:
@@ -32,6 +34,8 @@ class Device:
         self.batches: list[list[int]] = []
         self.poison: set[int] = set()
         self.freed = 0
+        self.loaded: Any = None
+        self.peak = 0
 
     def answer(self, asks: Any) -> list[Any]:
         self.batches.append([ask.value for ask in asks])
@@ -41,6 +45,12 @@ class Device:
 
     def free(self) -> None:
         self.freed += 1
+
+    def out_of_memory(self, error: Exception) -> str | None:
+        return str(error) if isinstance(error, MemoryError) else None
+
+    def headroom(self) -> int | None:
+        return None
 
     def text_width(self) -> int | None:
         return None
@@ -67,7 +77,7 @@ def make_engine() -> Any:
 
     def make(width: int = 1, limit: int = 100) -> tuple[Engine, Device]:
         device = Device()
-        engine = Engine(lambda: device, limit=limit, width=width)
+        engine = Engine(lambda: device, limit=limit, rules=MergeRules(width))
         engines.append(engine)
         return engine, device
 
@@ -128,7 +138,9 @@ def test_a_failure_ends_its_own_job_only(make_engine: Any) -> None:
     engine.start()
     with pytest.raises(Fault) as caught:
         bad.reply.result(timeout=5)
-    assert caught.value.body() == {"error": "MemoryError", "detail": "", "body": "", "errors": "no room"}
+    assert caught.value.status == 507
+    assert caught.value.body()["error"] == "OutOfMemoryError"
+    assert "no room" in caught.value.body()["errors"]
     assert bad.state is State.FAILED
     assert value(good) == 22
     assert device.freed == 1
@@ -139,7 +151,7 @@ def test_a_body_may_handle_the_failure_of_its_ask(make_engine: Any) -> None:
         def start(self, job: Job) -> Any:
             try:
                 yield Increment(7, "a")
-            except MemoryError:
+            except Fault:
                 recovered = yield Increment(1, "a")
             return Outcome([], [], {"value": recovered})
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from sdapi_compat.engine.asks import Predict
 from sdapi_compat.engine.conditioning import Conditioning, Part, Scheduled
 from sdapi_compat.engine.guided import Blend, Guide
+from sdapi_compat.engine.hooks import Blending
 from sdapi_compat.engine.job import Control
-from sdapi_compat.engine.outputs import Caller
+from sdapi_compat.engine.outputs import Caller, ForwardRules
 from sdapi_compat.engine.refiner import Refinement
 from sdapi_compat.plan.plan import GuidanceRules, ModelChoice, Refiner, TextRules
 from sdapi_compat.prompt.schedules import ScheduledText
@@ -25,6 +26,7 @@ MODEL, OTHER = ModelChoice("toy"), ModelChoice("refiner")
 TEXT = TextRules(
     clip_skip=1,
     emphasis="Original",
+    old_emphasis=False,
     comma_backtrack=20,
     old_scheduling=False,
     pad_cond_uncond=False,
@@ -48,7 +50,7 @@ def caller(
     """Images with (encoding, weight) parts; one negative encoding for all."""
     parts = [[Part(weight, text(value)) for value, weight in image] for image in positive]
     conditioning = Conditioning(parts, [text(negative, negative_length)] * len(positive), None)
-    return Caller(model, conditioning, TEXT, extra, False)
+    return Caller(model, conditioning, TEXT, extra, ForwardRules(False, 0.0))
 
 
 def rules(**changes: Any) -> GuidanceRules:
@@ -62,6 +64,12 @@ def rules(**changes: Any) -> GuidanceRules:
     return GuidanceRules(**fields | changes)
 
 
+def silent(*told: Any) -> Generator[Any, Any, None]:
+    """A watch that asks for nothing."""
+    return
+    yield
+
+
 def guide(made: Caller, **changes: Any) -> Guide:
     fields: dict[str, Any] = {
         "schedule": SCHEDULE,
@@ -70,10 +78,17 @@ def guide(made: Caller, **changes: Any) -> Guide:
         "cfg_multiplier": 1.0,
         "total_calls": 2,
         "control": Control(),
-        "watch": lambda *_: None,
+        "watch": silent,
         "notes": {},
     }
     return Guide(**fields | changes)
+
+
+def noted(seen: list[Any], told: Any) -> Generator[Any, Any, None]:
+    """A watch that writes down what it is told."""
+    seen.append(told)
+    return
+    yield
 
 
 def sampler(x: Tensor, calls: int = 1) -> Generator[Denoise, Tensor, Tensor]:
@@ -184,7 +199,7 @@ def test_watch_sees_step_and_predictions() -> None:
     seen: list[Any] = []
     built = guide(
         caller([[(1.0, 1.0)]], 0.5),
-        watch=lambda step, *three: seen.append((step, *(t.item() for t in three))),
+        watch=lambda step, *three: noted(seen, (step, *(t.item() for t in three))),
     )
     drive(built.run(sampler(torch.zeros(1, 1, 1, 1), 2)), echo)
     assert seen == [(0, 1.0, 0.5, 4.0), (1, 1.0, 0.5, 4.0)]
@@ -225,3 +240,36 @@ def test_the_refiner_takes_over_when_enough_noise_is_gone(switch_at: float | Non
     _, asks = drive(built.run(two_levels(torch.zeros(1, 1, 1, 1))), echo)
     assert "".join(ask.model.checkpoint[0] for ask in asks) == models
     assert ("Refiner switch at" in notes) == ("r" in models)
+
+
+def test_an_extension_mixes_in_place_of_the_mask() -> None:
+    seen: list[Blending] = []
+
+    def mix(blending: Blending) -> Tensor:
+        seen.append(blending)
+        return blending.latents * 0 + 5
+
+    clean, paint = torch.full((1, 1, 1, 2), 9.0), torch.tensor([[1.0, 0.0]])
+    blend = Blend(clean, paint, mix)
+    result, _ = drive(guide(caller([[(1.0, 1.0)]]), blend=blend).run(sampler(torch.zeros(1, 1, 1, 2))), echo)
+    assert result.flatten().tolist() == [5.0, 5.0]
+    (one,) = seen
+    assert (one.level, one.clean.flatten().tolist(), one.latents.flatten().tolist()) == (2.0, [9, 9], [7, 7])
+    assert torch.equal(blend.settle(result), result), "nothing is mixed after the last step"
+    assert Blend(clean, paint).settle(result).flatten().tolist() == [5.0, 9.0]
+
+
+def test_an_extension_is_told_the_time_by_timestep_samplers() -> None:
+    levels: list[float] = []
+
+    def mix(blending: Blending) -> Tensor:
+        levels.append(blending.level)
+        return blending.latents
+
+    def one_step(x: Tensor) -> Generator[PredictNoise, Any, Tensor]:
+        yield PredictNoise(x, 500.0)
+        return x
+
+    blend = Blend(torch.zeros(1, 1, 1, 1), torch.ones(1, 1), mix)
+    drive(guide(caller([[(1.0, 1.0)]]), blend=blend).run(one_step(torch.zeros(1, 1, 1, 1))), echo)
+    assert levels == [500.0]

@@ -11,6 +11,7 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from sdapi_compat.backend.adapters.shelf import Version, version_of
 from sdapi_compat.backend.adapters.tensors import check_plain
 from sdapi_compat.backend.adapters.wish import HypernetworkWish
 from sdapi_compat.backend.headers import BadWeightFile
@@ -41,31 +42,38 @@ class Hypernetwork(NamedTuple):
     pairs: Mapping[int, tuple[nn.Sequential, nn.Sequential]]
 
 
+class _Loaded(NamedTuple):
+    version: Version
+    network: Hypernetwork
+
+
 class HypernetworkSet:
     """The hypernetworks of one model. Owned by the device thread."""
 
     def __init__(self, model: DiffusionModel) -> None:
         self._model = model
         self._hooks: list[RemovableHandle] = []
-        self._applied: tuple[HypernetworkWish, ...] = ()
+        self._applied: tuple[tuple[HypernetworkWish, Version], ...] = ()
 
     def apply(self, wishes: Sequence[HypernetworkWish]) -> None:
         """Run the contexts of every attention through the networks of `wishes` in their order; () stops that.
 
         A1111 1.10.1 behaviour: keys are made of c + multiplier net_k(c), values of c + multiplier net_v(c),
-        in self-attention as well; a network without a part for a width leaves that width alone. Raises
-        Fault("RuntimeError") naming a file that cannot be used; then none is active.
+        in self-attention as well; a network without a part for a width leaves that width alone. The same
+        wishes and files again: nothing happens. Raises Fault("RuntimeError") naming a file that cannot be
+        used; then none is active.
         """
-        if tuple(wishes) == self._applied:
+        if self._applied and self._applied == tuple((wish, _version(wish.file)) for wish in wishes):
             return
         self._remove()
-        active = [(self._load(wish.file), wish.multiplier) for wish in wishes]
+        loaded = [self._load(wish.file) for wish in wishes]
+        active = [(one.network, wish.multiplier) for one, wish in zip(loaded, wishes, strict=True)]
         if active:
             for module in self._model.unet.modules():
                 if isinstance(module, Attention):
                     for side, projection in enumerate((module.to_k, module.to_v)):
                         self._hooks.append(projection.register_forward_pre_hook(_hook(active, side)))
-        self._applied = tuple(wishes)
+        self._applied = tuple((wish, one.version) for one, wish in zip(loaded, wishes, strict=True))
 
     def _remove(self) -> None:
         for hook in self._hooks:
@@ -74,15 +82,22 @@ class HypernetworkSet:
         self._applied = ()
 
     @torch.inference_mode(False)
-    def _load(self, file: HypernetworkFile) -> Hypernetwork:
+    def _load(self, file: HypernetworkFile) -> _Loaded:
         try:
-            network = read_hypernetwork(file)
+            version, network = version_of(file), read_hypernetwork(file)
         except (BadWeightFile, OSError) as error:
             raise Fault("RuntimeError", f"Cannot load {file.path.name}: {error}") from error
         for pair in network.pairs.values():
             for part in pair:
                 part.to(self._model.device, self._model.unet.dtype)
-        return network
+        return _Loaded(version, network)
+
+
+def _version(file: HypernetworkFile) -> Version | None:
+    try:
+        return version_of(file)
+    except OSError:
+        return None  # reading the file says what is wrong with it
 
 
 def _hook(

@@ -12,7 +12,7 @@ from torch import Tensor
 from sdapi_compat.backend.adapters.keys import split
 from sdapi_compat.backend.adapters.tensors import Parts, check_plain
 from sdapi_compat.backend.headers import BadWeightFile
-from sdapi_compat.backend.registry_networks import LoraFile
+from sdapi_compat.backend.registry_networks import HypernetworkFile, LoraFile
 from sdapi_compat.backend.weights import read_tensors
 from sdapi_compat.errors import Fault
 
@@ -62,7 +62,7 @@ class AdapterShelf:
         return self._kept[version]
 
 
-def version_of(file: LoraFile) -> Version:
+def version_of(file: LoraFile | HypernetworkFile) -> Version:
     """What tells a file from its successor under the same name. Raises OSError."""
     status = file.path.stat()
     return file.path, status.st_mtime_ns, status.st_size

@@ -120,6 +120,21 @@ def test_the_same_wishes_again_keep_the_hooks(
     networks.apply(())
 
 
+def test_a_file_that_changed_is_read_again(
+    tiny_model: DiffusionModel, predict: Callable[[], Tensor], random: Random, tmp_path: Path
+) -> None:
+    first, second = _linears(random, CONTEXT, 8), _linears(random, CONTEXT, 8)
+    wish = HypernetworkWish(_write(tmp_path / "h.pt", {CONTEXT: (first, first)}), 1.0)
+    networks = HypernetworkSet(tiny_model)
+    networks.apply([wish])
+    before = predict()
+    _write(tmp_path / "h.pt", {CONTEXT: (second, second)})
+    os.utime(tmp_path / "h.pt", ns=(1, 1))
+    networks.apply([wish])
+    assert not torch.equal(predict(), before)
+    networks.apply(())
+
+
 @pytest.mark.parametrize(
     ("name", "function"),
     [
