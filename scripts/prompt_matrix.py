@@ -8,11 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from sdapi_compat.imaging import captions, grid
-from sdapi_compat.scripting import Draft, Outcome, Picture, Script, argument
+from sdapi_compat.scripting import (
+    Draft,
+    Keep,
+    Outcome,
+    Picture,
+    Script,
+    World,
+    argument,
+    legend_style,
+    refused,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+MOST_PARTS = 13
 JOINERS = {"comma": ", ", "space": " "}
 
 
@@ -34,6 +45,14 @@ class PromptMatrix(Script):
     title = "Prompt matrix"
     Arguments = MatrixArguments
 
+    def prepare(self, draft: Draft, arguments: MatrixArguments, world: World) -> MatrixArguments:
+        """Raises InvalidRequest for too many parts, Fault "ValueError" for a colour that is none."""
+        prompt = draft.negative_prompt if arguments.prompt_type == "negative" else draft.prompt
+        if str(prompt).count("|") > MOST_PARTS:
+            raise refused(f"ensure the prompt has at most {MOST_PARTS} variable parts")
+        legend_style(draft.options)
+        return arguments
+
     def run(self, draft: Draft, arguments: MatrixArguments) -> Generator[Draft, Outcome, Outcome]:
         """Raises ValueError for a prompt type or joiner that does not exist."""
         if arguments.prompt_type not in ("positive", "negative"):
@@ -44,7 +63,12 @@ class PromptMatrix(Script):
         base, *parts = str(draft.negative_prompt if negative else draft.prompt).split("|")
         prompts = combinations(base, parts, arguments)
         outcome = yield self._expanded(draft, prompts, arguments, negative=negative)
-        return with_grid(outcome, [part.strip(" ,") for part in parts], len(prompts), arguments.margin_size)
+        style = legend_style(draft.options, arguments.margin_size)
+        outcome = with_grid(outcome, [part.strip(" ,") for part in parts], len(prompts), style)
+        if outcome.pictures:
+            sheet = Picture(outcome.pictures[0].image, outcome.infotexts[0])
+            outcome.keep = [Keep(sheet, draft, "prompt_matrix")]
+        return outcome
 
     def _expanded(
         self, draft: Draft, prompts: list[str], arguments: MatrixArguments, *, negative: bool
@@ -71,16 +95,15 @@ def combinations(base: str, parts: list[str], arguments: MatrixArguments) -> lis
     return prompts
 
 
-def with_grid(outcome: Outcome, parts: list[str], count: int, margin: int) -> Outcome:
+def with_grid(outcome: Outcome, parts: list[str], count: int, style: captions.CaptionStyle) -> Outcome:
     """The outcome with the annotated grid in front."""
     pictures, infotexts = outcome.pictures[:count], outcome.infotexts[:count]
     if not pictures:
         return outcome
     images = [picture.image for picture in pictures]
     rows = 1 << (len(parts) // 2)
-    sheet = grid.make(images, min(rows, len(images)))
+    sheet = grid.make(images, min(rows, len(images)), style.background)
     if len(images) == count:
-        style = captions.CaptionStyle(margin=margin)
         sheet = captions.annotate(sheet, images[0].size, captions.prompt_matrix(parts), style)
     infotexts = [infotexts[0], *infotexts]
     info = outcome.info | {"infotexts": infotexts, "index_of_first_image": 1}

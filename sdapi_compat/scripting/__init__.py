@@ -7,9 +7,29 @@ every denoised latent, and add routes. Neither can harm more than the request it
 
 from __future__ import annotations
 
-from sdapi_compat.engine.job import Outcome, Picture
+from sdapi_compat.engine.hooks import Blending, Sampled
+from sdapi_compat.engine.job import Keep, Outcome, Picture
+from sdapi_compat.metadata.infotext import extended
 from sdapi_compat.plan.draft import Draft
-from sdapi_compat.scripting.arguments import argument
+from sdapi_compat.plan.plan import Inversion
+from sdapi_compat.plan.world import World
+from sdapi_compat.scripting.arguments import argument, refused
+from sdapi_compat.scripting.legends import legend_style
 from sdapi_compat.scripting.protocol import Extension, Script
 
-__all__ = ["Draft", "Extension", "Outcome", "Picture", "Script", "argument"]
+__all__ = [
+    "Blending",
+    "Draft",
+    "Extension",
+    "Inversion",
+    "Keep",
+    "Outcome",
+    "Picture",
+    "Sampled",
+    "Script",
+    "World",
+    "argument",
+    "extended",
+    "legend_style",
+    "refused",
+]

@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import re
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sdapi_compat.errors import ApiError
@@ -21,8 +22,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 P = TypeVar("P", Script, Extension)
 
-# Built-in always-on scripts of the original that change nothing over the API; any arguments are accepted.
-WITHOUT_EFFECT = ("extra options", "refiner", "sampler", "seed")
+# Files that have a folder of their own.
+IN_FOLDERS = ("script", "extension")
+EXTRA_OPTIONS = "extra options"
+# Built-in always-on scripts of the original. The last three belong to its page: over the API they do nothing.
+WITHOUT_EFFECT = (EXTRA_OPTIONS, "refiner", "sampler", "seed")
+# Two more that no list shows: the original takes their names, and they have no arguments.
+UNLISTED = ("comments", "hypertile")
 # Known extensions of the original's world. Clients send their names with empty arguments on every call.
 KNOWN_ABSENT = frozenset(
     {
@@ -30,7 +36,6 @@ KNOWN_ABSENT = frozenset(
         "animatediff",
         "controlnet",
         "dynamic thresholding (cfg scale fixing)",
-        "hypertile",
         "reactor",
         "regional prompter",
         "roop",
@@ -88,14 +93,33 @@ class ScriptIndex:
                 chosen.append(Chosen(extension, bind(extension.Arguments, given.get(name, ()), where)))
         return chosen
 
+    def ignored(self, requested: Mapping[str, Any]) -> list[str]:
+        """The accepted entries whose arguments change nothing, as a client can find them in its request."""
+        without = {*WITHOUT_EFFECT, *UNLISTED} - {EXTRA_OPTIONS} - self.extensions.keys()
+        return [
+            f"alwayson_scripts.{name}"
+            for name, entry in requested.items()
+            if name.lower() in without and _positional(entry)
+        ]
+
     def _check(self, name: str, values: Sequence[Any]) -> None:
         low = name.lower()
         if low in self.scripts:
             raise ApiError(422, "Cannot have a selectable script in the always on scripts params")
-        if low in self.extensions or low in WITHOUT_EFFECT:
+        if low in self.extensions or low in WITHOUT_EFFECT or low in UNLISTED:
             return
         if low not in KNOWN_ABSENT or values:
             raise ApiError(422, f"Script '{name}' not found")
+
+
+def extra_options(requested: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """What the arguments of "Extra options" set, which are the values of `keys` in their order.
+
+    A1111 1.10.1 behaviour: `keys` are those of the option extra_options_txt2img or extra_options_img2img.
+    """
+    given = [entry for name, entry in requested.items() if name.lower() == EXTRA_OPTIONS]
+    values = _positional(given[-1]) if given else ()
+    return dict(zip(keys, values, strict=False))
 
 
 def _positional(entry: Any) -> Sequence[Any]:
@@ -104,11 +128,13 @@ def _positional(entry: Any) -> Sequence[Any]:
 
 
 def discover(scripts: Iterable[Path], extensions: Iterable[Path]) -> ScriptIndex:
-    """Load `*.py` of each scripts folder and `*/extension.py` of each extensions folder.
+    """Load `*.py` and `*/script.py` of each scripts folder and `*/extension.py` of each extensions folder.
 
+    What lies in a folder of its own can import its neighbours: `from .other import ...`.
     A file that does not load is reported in the log and left out; it must not keep the server from starting.
     """
-    script_files = [file for folder in scripts for file in sorted(folder.glob("*.py"))]
+    patterns = "*.py", "*/script.py"
+    script_files = [file for folder in scripts for glob in patterns for file in sorted(folder.glob(glob))]
     extension_files = [file for folder in extensions for file in sorted(folder.glob("*/extension.py"))]
     loaded_scripts = [_load(file, "SCRIPT", Script) for file in script_files]
     loaded_extensions = [_load(file, "EXTENSION", Extension) for file in extension_files]
@@ -118,8 +144,17 @@ def discover(scripts: Iterable[Path], extensions: Iterable[Path]) -> ScriptIndex
     )
 
 
+def _module_name(path: Path) -> str:
+    return re.sub(r"\W", "_", f"sdapi_compat_plugin{path}")
+
+
 def _load(file: Path, name: str, kind: type[P]) -> P | None:
-    module_name = re.sub(r"\W", "_", f"sdapi_compat_plugin{file.absolute().with_suffix('')}")
+    module_name = _module_name(file.absolute().with_suffix(""))
+    if file.stem in IN_FOLDERS:
+        package = ModuleType(_module_name(file.absolute().parent))
+        package.__path__ = [str(file.absolute().parent)]
+        sys.modules[package.__name__] = package
+        module_name = f"{package.__name__}.{file.stem}"
     spec = importlib.util.spec_from_file_location(module_name, file)
     if spec is None or spec.loader is None:
         return None

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from sdapi_compat.errors import InvalidRequest
-from sdapi_compat.scripting.arguments import ArgumentInfo, argument, bind, describe
+from sdapi_compat.scripting.arguments import ArgumentInfo, argument, bind, describe, refused
 
 
 class Arguments(msgspec.Struct):
@@ -79,3 +79,27 @@ def test_the_json_schema_tells_limits_and_choices() -> None:
     assert properties["size"]["title"] == "A size"
     assert (properties["size"]["minimum"], properties["size"]["maximum"]) == (0, 500)
     assert properties["word"]["enum"] == ["red", "green"]
+
+
+class ByRoute(msgspec.Struct):
+    """Choices that depend on the route, and an empty list of them."""
+
+    axis: Annotated[str, argument("Axis", choices={"txt2img": ("a", "b"), "img2img": ("c",)})] = "a"
+    names: Annotated[list[str] | None, argument("Names", choices=())] = None
+
+
+def test_choices_may_depend_on_the_route() -> None:
+    assert [info.choices for info in describe(ByRoute)] == [["a", "b"], []]
+    assert [info.choices for info in describe(ByRoute, "img2img")] == [["c"], []]
+    (_,), components = msgspec.json.schema_components([ByRoute])
+    assert "enum" not in components["ByRoute"]["properties"]["axis"]
+    assert "enum" not in components["ByRoute"]["properties"]["names"]
+
+
+def test_a_refusal_names_the_place() -> None:
+    assert refused("too many", 3).problems[0].loc == ("body", "script_args", 3)
+    assert refused("too many").problems[0].body() == {
+        "loc": ["body", "script_args"],
+        "msg": "too many",
+        "type": "value_error",
+    }

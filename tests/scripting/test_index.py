@@ -11,7 +11,7 @@ import pytest
 
 from sdapi_compat.errors import ApiError
 from sdapi_compat.scripting import Extension, Script
-from sdapi_compat.scripting.index import WITHOUT_EFFECT, ScriptIndex, discover
+from sdapi_compat.scripting.index import WITHOUT_EFFECT, ScriptIndex, discover, extra_options
 
 SCRIPT = """
 from sdapi_compat.scripting import Script
@@ -84,7 +84,7 @@ def test_an_extension_is_always_there_with_its_arguments(requested: dict[str, An
     assert chosen.arguments == ToneArguments(strength)
 
 
-@pytest.mark.parametrize("name", ["ControlNet", "adetailer", "Refiner", "seed"])
+@pytest.mark.parametrize("name", ["ControlNet", "adetailer", "Refiner", "seed", "Comments", "Extra options"])
 def test_known_names_without_arguments_are_accepted(name: str) -> None:
     assert len(INDEX.always_on({name: {"args": []}}, "txt2img")) == 1
 
@@ -102,8 +102,42 @@ def test_other_names_are_422(name: str, text: str) -> None:
         INDEX.always_on({name: {"args": [{"enabled": True}]}}, "txt2img")
 
 
-def test_the_ones_without_effect_take_any_arguments() -> None:
-    assert INDEX.always_on({"Refiner": {"args": [True, "x", 0.5, "more"]}}, "txt2img")
+@pytest.mark.parametrize("name", ["Refiner", "SAMPLER", "seed", "comments", "Hypertile"])
+def test_built_in_ones_take_any_arguments_and_tell_that_they_are_ignored(name: str) -> None:
+    requested = {name: {"args": [True, "x", 0.5, "more"]}}
+    assert INDEX.always_on(requested, "txt2img")
+    assert INDEX.ignored(requested) == [f"alwayson_scripts.{name}"]
+
+
+@pytest.mark.parametrize(
+    "requested",
+    [{}, {"refiner": {}}, {"seed": {"args": []}}, {"sampler": None}, {"Tone Curve": {"args": [1]}}],
+)
+def test_without_arguments_nothing_is_ignored(requested: dict[str, Any]) -> None:
+    assert INDEX.ignored(requested) == []
+
+
+def test_an_extension_of_a_built_in_name_takes_its_place() -> None:
+    class Hypertile(Extension):
+        title = "Hypertile"
+
+    assert ScriptIndex([], [Hypertile()]).ignored({"hypertile": {"args": [1]}}) == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"args": [1, "b", 3]}, {"x": 1, "y": "b"}),
+        ({"args": [1]}, {"x": 1}),
+        ({"args": []}, {}),
+        ({}, {}),
+        (None, {}),
+        ("text", {}),
+    ],
+)
+def test_extra_options_are_the_values_of_the_named_options(entry: Any, expected: dict[str, Any]) -> None:
+    assert extra_options({"Extra Options": entry}, ["x", "y"]) == expected
+    assert extra_options({"other": entry}, ["x", "y"]) == {}
 
 
 def test_plugins_are_found_in_their_folders(tmp_path: Path) -> None:
@@ -164,3 +198,22 @@ def test_a_plugin_may_describe_arguments_with_postponed_annotations(tmp_path: Pa
         chosen = index.select(name, [5], "txt2img")
         assert chosen is not None
         assert msgspec.structs.asdict(chosen.arguments) == {"value": 5}
+
+
+def test_a_script_in_a_folder_imports_its_neighbours(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder / "ladder").mkdir(parents=True)
+        (tmp_path / folder / "ladder" / "rungs.py").write_text(f"TITLE = 'Ladder {folder}'\n")
+        script = "from .rungs import TITLE\n" + SCRIPT.format(name="Ladder")
+        script = script.replace('title = "Ladder"', "title = TITLE")
+        (tmp_path / folder / "ladder" / "script.py").write_text(script)
+    index = discover([tmp_path / "a", tmp_path / "b"], [])
+    assert list(index.scripts) == ["ladder a", "ladder b"]
+
+
+def test_an_extension_imports_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "tone").mkdir()
+    (tmp_path / "tone" / "words.py").write_text("NAME = 'Tone'\n")
+    text = "from . import words\n" + EXTENSION.format(name="Tone").replace('"Tone"', "words.NAME")
+    (tmp_path / "tone" / "extension.py").write_text(text)
+    assert list(discover([], [tmp_path]).extensions) == ["tone"]

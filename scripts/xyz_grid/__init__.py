@@ -1,0 +1,1 @@
+"""X/Y/Z plot: `script.py` is the script, `axes.py` what can vary, `values.py` how values are written."""
