@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from typing import TYPE_CHECKING
@@ -15,7 +16,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from sdapi_compat.errors import Fault, SdapiError
-from sdapi_compat.middleware import AccessLog, BasicAuth, ProcessTime, RequestBody, Subpath
+from sdapi_compat.middleware import AccessLog, BasicAuth, OtherSites, ProcessTime, RequestBody, Subpath
+from sdapi_compat.middleware.origins import is_loopback
+from sdapi_compat.routes.recovery import recover
 from sdapi_compat.routes.reply import error_reply, json_reply
 from sdapi_compat.routes.table import all_routes
 
@@ -30,6 +33,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 ENGINE_SECONDS = 5.0
+# How long it may take to store what the last jobs gave.
+STORE_SECONDS = 5.0
+# How long the webhooks of jobs that have just ended may take at shutdown.
+WEBHOOK_SECONDS = 5.0
 GZIP_FROM_BYTES = 1000
 # Base64 of PNGs does not get smaller, so speed decides.
 GZIP_LEVEL = 1
@@ -46,11 +53,17 @@ def build_app(services: Services) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
         services.engine.start()
+        chores = [asyncio.create_task(recover(services)), asyncio.create_task(services.jobs.tidy())]
         try:
             yield {"services": services}
         finally:
+            for chore in chores:
+                chore.cancel()
             # A device that is still being made has nothing to finish.
             services.engine.stop(ENGINE_SECONDS if services.engine.ready.done() else 0.0)
+            await services.jobs.close(STORE_SECONDS)
+            if services.webhooks is not None:
+                await services.webhooks.close(WEBHOOK_SECONDS)
 
     app: ASGIApp = Starlette(
         routes=all_routes(services),
@@ -86,7 +99,13 @@ def middleware(settings: Settings) -> list[Middleware]:
             allow_headers=["*"],
             allow_credentials=not (anybody and settings.users),
             allow_private_network=True,
-            expose_headers=["X-Process-Time", "X-Sdapi-Ignored-Fields", "X-Sdapi-Task-Id"],
+            expose_headers=["X-Process-Time", "X-Sdapi-Ignored-Fields", "X-Sdapi-Task-Id", "Location"],
+        ),
+        Middleware(
+            OtherSites,
+            origins=settings.cors_allow_origins,
+            regex=settings.cors_allow_origins_regex,
+            loopback=is_loopback(settings.host),
         ),
         Middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=GZIP_LEVEL),
     ]

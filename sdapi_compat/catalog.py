@@ -13,13 +13,13 @@ from sdapi_compat.backend.registry_vae import VaeFile, VaePlaces, VaeRegistry, V
 from sdapi_compat.backend.sniff import FileKind, sniff
 from sdapi_compat.errors import Fault
 from sdapi_compat.plan.plan import ModelChoice
+from sdapi_compat.prompt.extra_networks import HYPERNETWORK
 from sdapi_compat.prompt.styles import StyleBook
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sdapi_compat.options.snapshot import Snapshot
-    from sdapi_compat.prompt.extra_networks import NetworkTag
 
 
 class Places(NamedTuple):
@@ -119,6 +119,10 @@ class Catalog:
             raise Fault("Exception", f"Could not find checkpoint with name {text}")
         return self._choice(info, snapshot), info.short_title
 
+    def vae_names(self) -> list[str]:
+        """The separate VAE files, by the names that the option sd_vae takes."""
+        return [vae.name for vae in self.vaes]
+
     def _choice(self, info: CheckpointInfo, snapshot: Snapshot) -> ModelChoice:
         wish = VaeWish(
             setting=snapshot.text("sd_vae"),
@@ -153,10 +157,7 @@ class Catalog:
                 "RuntimeError", f"{info.name} is not a checkpoint: neither safetensors nor a torch file"
             )
 
-    def missing_support(self, tags: list[NetworkTag]) -> str | None:
-        """Which of the tags name a network that is here but cannot be applied by this version."""
-        for tag in tags:
-            name = tag.positional[0] if tag.positional else ""
-            if tag.kind == "hypernet" and self.hypernetworks.find(name) is not None:
-                return f"<{tag.kind}:{name}> cannot be applied: hypernetworks are not built yet"
-        return None
+    def has_network(self, kind: str, name: str) -> bool:
+        """Whether there is a network of that name; `kind`: "lora" or "hypernet"."""
+        registry = self.hypernetworks if kind == HYPERNETWORK else self.loras
+        return registry.find(name) is not None

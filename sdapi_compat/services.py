@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import sqlite3
 import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,14 +12,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdapi_compat import __version__
 from sdapi_compat.backend.registry import CheckpointPlaces
 from sdapi_compat.backend.registry_vae import VaePlaces
 from sdapi_compat.bundled import bundled
 from sdapi_compat.catalog import Catalog, Places
 from sdapi_compat.embedded import CHECKPOINT_DIR
 from sdapi_compat.engine.engine import Engine
+from sdapi_compat.engine.queue import MergeRules
+from sdapi_compat.engine.tally import Tally
 from sdapi_compat.errors import SdapiError
+from sdapi_compat.fetching.fetcher import Fetcher
+from sdapi_compat.fetching.rules import Rules
 from sdapi_compat.imaging.wire import ImageLimits
+from sdapi_compat.jobs.keeper import Keeper
+from sdapi_compat.jobs.retention import Retention
+from sdapi_compat.jobs.store import JobStore
 from sdapi_compat.metadata.parameters import ParseRules, parameters
 from sdapi_compat.metadata.styles import style_extractor
 from sdapi_compat.options.policy import FreezePolicy
@@ -27,6 +36,7 @@ from sdapi_compat.plan.draft import Limits
 from sdapi_compat.plan.world import World
 from sdapi_compat.prompt import attention
 from sdapi_compat.scripting.index import discover
+from sdapi_compat.webhooks.sender import Sender
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -39,6 +49,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 BENCHES = 2
+WEBHOOK_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -49,12 +60,17 @@ class Services:
     options: OptionsStore
     catalog: Catalog
     engine: Engine
+    jobs: Keeper
     scripts: ScriptIndex
     limits: Limits
     timings: MutableMapping[str, float]
     app_id: int = field(default_factory=lambda: secrets.randbelow(2**32))
     workbench: Executor = field(default_factory=lambda: ThreadPoolExecutor(BENCHES, "workbench"))
     """Threads for long work on finished pictures, so that it never holds up short work of other requests."""
+    fetcher: Fetcher = field(default_factory=Fetcher)
+    """The way to pictures that requests name by URL."""
+    webhooks: Sender | None = None
+    """None without a secret to sign with."""
 
     def world(self) -> World:
         """What planning needs to know about this server now."""
@@ -111,12 +127,20 @@ def make_services(settings: Settings) -> Services:
         # --ckpt overrides what config.json says, until somebody chooses another.
         options.record({"sd_model_checkpoint": catalog.checkpoints.pinned.title})
     timings: dict[str, float] = {}
-    engine = Engine(partial(_make_device, settings, options, catalog, timings), limit=settings.max_queue)
+    tally = Tally()
+    engine = Engine(
+        partial(_make_device, settings, options, catalog, timings, tally),
+        limit=settings.max_queue,
+        rules=MergeRules(settings.max_batch),
+        stuck_after=settings.watchdog_seconds,
+        tally=tally,
+    )
     return Services(
         settings=settings,
         options=options,
         catalog=catalog,
         engine=engine,
+        jobs=Keeper(engine, _job_store(settings)),
         scripts=discover(
             dict.fromkeys((bundled("scripts"), settings.scripts_dir)),
             _extension_folders(settings),
@@ -126,11 +150,39 @@ def make_services(settings: Settings) -> Services:
             settings.max_image_size,
         ),
         timings=timings,
+        webhooks=_webhooks(settings),
     )
 
 
+def _job_store(settings: Settings) -> JobStore | None:
+    """None where jobs are not to be kept, or cannot be: pictures are made without, too."""
+    if settings.jobs_dir is None:
+        return None
+    try:
+        return JobStore(settings.jobs_dir, Retention(settings.jobs_max_age, settings.jobs_max_bytes))
+    except (OSError, sqlite3.Error) as error:
+        log.warning("jobs are not kept, %s cannot be used: %s", settings.jobs_dir, error)
+        return None
+
+
+def _webhooks(settings: Settings) -> Sender | None:
+    """With a fetcher of its own, so that slow receivers hold up no pictures."""
+    if not settings.webhook_secrets:
+        return None
+    rules = Rules(
+        local=settings.webhook_allow_local,
+        seconds=WEBHOOK_SECONDS,
+        user_agent=f"sdapi_compat/{__version__}",
+    )
+    return Sender(Fetcher(), [secret.key for secret in settings.webhook_secrets], rules)
+
+
 def _make_device(
-    settings: Settings, options: OptionsStore, catalog: Catalog, timings: MutableMapping[str, float]
+    settings: Settings,
+    options: OptionsStore,
+    catalog: Catalog,
+    timings: MutableMapping[str, float],
+    tally: Tally,
 ) -> ModelDevice:
     """Runs on the engine's thread: import torch, choose the device, load the configured checkpoint."""
     start = time.perf_counter()
@@ -138,7 +190,7 @@ def _make_device(
 
     timings["torch"] = round(time.perf_counter() - start, 3)
     start = time.perf_counter()
-    device = ModelDevice(settings, catalog, options)
+    device = ModelDevice(settings, catalog, options, tally)
     if not settings.skip_load_model_at_start:
         try:
             device.load_at_start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 
 import msgspec
@@ -67,7 +68,8 @@ def _factor(image: Image.Image, request: ExtrasUpscale) -> float:
 
 
 def _check_size(image: Image.Image, request: ExtrasUpscale) -> None:
-    if image.width * image.height * _factor(image, request) ** 2 > request.max_pixels:
+    endless = request.resize_mode == TO_SIZE and max(request.width, request.height) > request.max_pixels
+    if endless or _factor(image, request) > math.sqrt(request.max_pixels / (image.width * image.height)):
         raise ApiError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"Image too large: results of more than {request.max_pixels} pixels are not made",

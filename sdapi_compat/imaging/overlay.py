@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageOps
 
-from sdapi_compat.imaging.resize import CROP, FILL, resize
+from sdapi_compat.imaging.resize import CROP, FILL, STRETCH, resize
 from sdapi_compat.imaging.upscalers import Upscaler
 
 Placement = tuple[int, int, int, int]
@@ -29,6 +29,16 @@ def cut_out(image: Image.Image, mask: Image.Image) -> Image.Image:
 def build(image: Image.Image, overlay_mask: Image.Image) -> Image.Image:
     """The overlay of a source picture: itself in RGBA, transparent where the mask is 255."""
     return cut_out(image, overlay_mask).convert("RGBA")
+
+
+def uncropped(mask: Image.Image, size: tuple[int, int], paste_to: Placement | None) -> Image.Image:
+    """A mask of the generated picture as one of the whole picture of `size`, "L", 0 outside `paste_to`."""
+    if paste_to is None:
+        return mask.convert("L") if mask.size == size else resize(STRETCH, mask.convert("L"), *size)
+    x, y, width, height = paste_to
+    canvas = Image.new("L", size)
+    canvas.paste(resize(CROP, mask, width, height).convert("L"), (x, y))
+    return canvas
 
 
 def apply(

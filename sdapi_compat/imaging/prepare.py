@@ -34,12 +34,13 @@ class InpaintGeometry(msgspec.Struct, frozen=True):
 
     `mask` has the job's size and is what latents and inpainting models see; `overlay_mask` says what of the
     source picture is laid back over the result; `crop` is the region worked on, in source pixels (None =
-    all of it).
+    all of it); `latent_mask` is what latents see, and what is filled, where that is not `mask`.
     """
 
     mask: Pixels
     overlay_mask: Pixels
     crop: Box | None = None
+    latent_mask: Pixels | None = None
 
     @property
     def paste_to(self) -> tuple[int, int, int, int] | None:
@@ -61,12 +62,13 @@ class PreparedImage(msgspec.Struct, frozen=True):
     """A source picture ready for the encoder.
 
     `image`: RGB, what is encoded (and what colour correction matches); `overlay`: RGBA, None without a mask;
-    `overlay_mask`: the mask as fitted to this picture.
+    `overlay_mask`: the mask as fitted to this picture; `original`: RGB, what the overlay is cut from.
     """
 
     image: Pixels
     overlay: Pixels | None = None
     overlay_mask: Pixels | None = None
+    original: Pixels | None = None
 
 
 def prepare_mask(image: Image.Image, settings: MaskSettings) -> InpaintGeometry | None:
@@ -111,11 +113,15 @@ def prepare_image(
         return PreparedImage(Pixels.from_pil(picture))
     overlay_mask = _fitted(inpaint.overlay_mask, picture.size, settings.resize_mode)
     kept = overlay.build(picture, overlay_mask)
+    original = encoded = Pixels.from_pil(picture)
     if inpaint.crop is not None:
         picture = resize(FILL, picture.crop(inpaint.crop), *size, upscaler)
     if settings.inpainting_fill != KEEP_ORIGINAL:
-        picture = fill(picture, _fitted(inpaint.mask, picture.size, settings.resize_mode))
-    return PreparedImage(Pixels.from_pil(picture), Pixels.from_pil(kept), Pixels.from_pil(overlay_mask))
+        where = inpaint.latent_mask or inpaint.mask
+        picture = fill(picture, _fitted(where, picture.size, settings.resize_mode))
+    if cropped or settings.inpainting_fill != KEEP_ORIGINAL:
+        encoded = Pixels.from_pil(picture)
+    return PreparedImage(encoded, Pixels.from_pil(kept), Pixels.from_pil(overlay_mask), original)
 
 
 def flatten(image: Image.Image, background: str) -> Image.Image:

@@ -22,5 +22,9 @@ def approximate(latent: Float32, to_rgb: Float32) -> Image.Image:
 
 def preview(latents: Float32, to_rgb: Float32) -> Image.Image:
     """One picture for a batch (B, C, h, w): itself if alone, else a grid as square as possible."""
-    images = [approximate(latent, to_rgb) for latent in latents]
+    return sheet([approximate(latent, to_rgb) for latent in latents])
+
+
+def sheet(images: list[Image.Image]) -> Image.Image:
+    """The only picture, or all of them in a grid as square as possible."""
     return images[0] if len(images) == 1 else grid.make(images, grid.row_count(len(images), grid.GridRule()))

@@ -54,6 +54,12 @@ def split(image: Image.Image, tile: tuple[int, int], overlap: int) -> TileGrid:
     return TileGrid(rows, image.size, overlap)
 
 
+def count(size: tuple[int, int], tile: tuple[int, int], overlap: int) -> int:
+    """How many tiles `split` makes of a picture of `size`, for the overlaps that it takes."""
+    columns, rows = (_number(*sides, overlap) for sides in zip(size, tile, strict=True))
+    return columns * rows
+
+
 def combine(grid: TileGrid) -> Image.Image:
     """The tiles joined, RGB: each fades in over its left and upper neighbour along the overlap, linearly."""
     width, height = grid.size
@@ -69,10 +75,14 @@ def combine(grid: TileGrid) -> Image.Image:
 
 
 def _starts(length: int, tile: int, overlap: int) -> list[int]:
-    count = max(1, math.ceil((length - overlap) / (tile - overlap)))
-    if count == 1:
+    number = _number(length, tile, overlap)
+    if number == 1:
         return [length - tile]
-    return [index * (length - tile) // (count - 1) for index in range(count)]
+    return [index * (length - tile) // (number - 1) for index in range(number)]
+
+
+def _number(length: int, tile: int, overlap: int) -> int:
+    return max(1, math.ceil((length - overlap) / (tile - overlap)))
 
 
 def _ramp(size: tuple[int, int], overlap: int) -> Image.Image:

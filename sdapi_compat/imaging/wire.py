@@ -12,7 +12,9 @@ import base64
 import io
 import struct
 import zlib
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -21,6 +23,8 @@ from PIL import Image, ImageOps
 from sdapi_compat.errors import ApiError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "TIFF")
+
+NO_IMAGE = "Invalid encoded image"
 
 # What Pillow's readers let through on corrupt files: each reader fails in its own way.
 _UNREADABLE = (
@@ -48,6 +52,9 @@ class ImageLimits(msgspec.Struct, frozen=True):
 
 
 DEFAULT_LIMITS = ImageLimits()
+Fetched = Mapping[str, bytes]
+"""Encoded files by their URLs, fetched before anything is decoded."""
+NOTHING_FETCHED: Fetched = MappingProxyType({})
 
 
 class Pixels(msgspec.Struct, frozen=True):
@@ -70,36 +77,54 @@ class Pixels(msgspec.Struct, frozen=True):
         return Image.frombytes(self.mode, self.size, self.data)
 
 
-def decode(text: str, limits: ImageLimits = DEFAULT_LIMITS) -> Image.Image:
-    """The first frame of an image string: raw base64 or a data URI, whitespace tolerated.
+def decode(
+    text: str, limits: ImageLimits = DEFAULT_LIMITS, fetched: Fetched = NOTHING_FETCHED
+) -> Image.Image:
+    """The first frame of an image string: raw base64, a data URI or a URL of `fetched`, whitespace tolerated.
 
     A1111 1.10.1 behaviour: EXIF orientation is applied; an RGB or palette picture with a transparency table
-    becomes RGBA. The text metadata stays in `.info`. Raises ApiError 500 "Invalid encoded image", 500
-    "Requests not allowed" for a URL, 413 beyond the limits.
+    becomes RGBA. The text metadata stays in `.info`. Raises ApiError 500 "Invalid encoded image" or "Invalid
+    image url", 500 "Requests not allowed" for a URL that was not fetched, 413 beyond the limits.
     """
-    return open_image(_encoded_bytes(text.strip(), limits), limits)
+    text = text.strip()
+    if is_url(text):
+        return _open(_fetched_bytes(text, fetched), limits, "Invalid image url")
+    return open_image(_encoded_bytes(text, limits), limits)
+
+
+def is_url(text: str) -> bool:
+    """Whether an image string names a picture instead of holding it."""
+    return text[:8].lower().startswith(("http://", "https://"))
 
 
 def open_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Image.Image:
     """The first frame of an encoded file, fully loaded and detached from it. Raises as `decode`."""
+    return _open(data, limits, NO_IMAGE)
+
+
+def _open(data: bytes, limits: ImageLimits, complaint: str) -> Image.Image:
     try:
         return _read(data, limits)
     except _BOMB:
         raise _too_large(f"of more than {limits.max_pixels} pixels") from None
     except _UNREADABLE:
-        raise _invalid() from None
+        raise _refusal(complaint) from None
+
+
+def _fetched_bytes(url: str, fetched: Fetched) -> bytes:
+    if url not in fetched:
+        raise _refusal("Requests not allowed")
+    return fetched[url]
 
 
 def _encoded_bytes(text: str, limits: ImageLimits) -> bytes:
-    if text[:8].lower().startswith(("http://", "https://")):
-        raise ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, "Requests not allowed")
     body = text.partition(",")[2] if text[:5].lower() == "data:" else text
     if len(body) * 3 // 4 > limits.max_bytes:
         raise _too_large(f"of more than {limits.max_bytes} bytes")
     try:
         return base64.b64decode(body)
     except ValueError:
-        raise _invalid() from None
+        raise _refusal(NO_IMAGE) from None
 
 
 def _read(data: bytes, limits: ImageLimits) -> Image.Image:
@@ -122,8 +147,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return small
 
 
-def _invalid() -> ApiError:
-    return ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, "Invalid encoded image")
+def _refusal(complaint: str) -> ApiError:
+    return ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, complaint)
 
 
 def _too_large(how: str) -> ApiError:

@@ -18,6 +18,7 @@ NEGATIVE_PREFIX = "Negative prompt:"
 # A prompt may well hold one or two things that look like pairs; a line of parameters holds more.
 _FEWEST_PAIRS = 3
 
+_VERSION = ", Version: "
 _KEY_RUN = re.compile(r"[\w \-/]+")
 _WORD = re.compile(r"\w")
 _QUOTED = re.compile(r'"[^\\"]*(?:\\.[^\\"]*)*"(?=,|$)')
@@ -56,13 +57,25 @@ def write(prompt: str, negative_prompt: str, fields: Mapping[str, object]) -> st
     A1111 1.10.1 behaviour: pairs keep the order of `fields`, a None value is omitted, a value equal to its
     key prints the key alone, floats print as in Python ("7.0"), an empty negative prompt has no line.
     """
-    pairs = ", ".join(
+    negative = f"\n{NEGATIVE_PREFIX} {negative_prompt}" if negative_prompt else ""
+    return f"{prompt}{negative}\n{_written(fields)}".strip()
+
+
+def extended(text: str, fields: Mapping[str, object]) -> str:
+    """An infotext with more pairs at its end, though before the version."""
+    before, version, after = text.rpartition(_VERSION)
+    if not version or "\n" in after:
+        before, version, after = text, "", ""
+    pairs = _written(fields)
+    return f"{before}, {pairs}{version}{after}" if pairs else text
+
+
+def _written(fields: Mapping[str, object]) -> str:
+    return ", ".join(
         key if key == value else f"{key}: {quote(value)}"
         for key, value in fields.items()
         if value is not None
     )
-    negative = f"\n{NEGATIVE_PREFIX} {negative_prompt}" if negative_prompt else ""
-    return f"{prompt}{negative}\n{pairs}".strip()
 
 
 def parse_pairs(line: str) -> list[tuple[str, str]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 from collections.abc import Mapping
 
+from isal import isal_zlib
 from PIL import Image, ImageChops
 from PIL.PngImagePlugin import PngInfo
 
@@ -15,6 +15,7 @@ _COLOUR_TYPES = {"L": 0, "RGB": 2, "RGBA": 6}
 _BIT_DEPTH = 8
 _FILTER_UP = b"\x02"
 _LONGEST_KEYWORD = 79
+_FAST_LEVEL = 2  # of ISA-L's 0 to 3
 
 
 def encode(image: Image.Image, texts: Mapping[str, str], compress_level: int | None = None) -> bytes:
@@ -23,12 +24,11 @@ def encode(image: Image.Image, texts: Mapping[str, str], compress_level: int | N
     `compress_level` None takes the fast way below; 0-9 asks Pillow for that zlib level. A text outside
     Latin-1 goes into an international chunk; an entry whose key PNG cannot hold is left out.
 
-    The fast way predicts each pixel from the one above and compresses runs only (zlib's RLE strategy): a
-    picture hardly ever repeats a string of bytes, so searching for one, and choosing among five filters row
-    by row, is what makes PNG slow. Huffman coding alone, zlib's other quick strategy, saves 1 ms more but
-    makes a one-colour picture 40 times as large. Measured for 512x512 photographs with base64, on two cores
-    that were both busy: 14-16 ms and 0.46-0.57 MB; Pillow's level 1 29-44 ms and 0.42-0.58 MB; its level 6,
-    the default, 54-88 ms and 0.38-0.54 MB.
+    The fast way predicts each pixel from the one above and compresses with ISA-L, whose deflate searches less
+    and runs on vector instructions. Measured for 512x512 pictures with base64 on one busy core: 5-9 ms and
+    0.22-0.41 MB; zlib's quickest useful setting (the same prediction, runs alone) 15-40 ms and 0.22-0.42 MB;
+    Pillow, which chooses among five filters row by row, 48-105 ms and 0.23-0.40 MB at its level 1, 180 ms and
+    more for 0.18-0.33 MB at its default. ISA-L's level 0 saves 1 ms more for files a quarter larger.
     """
     chunks = [_text_chunk(key, text) for key, text in texts.items() if _is_keyword(key)]
     if compress_level is None and image.mode in _COLOUR_TYPES and not _has_profile(image):
@@ -48,8 +48,7 @@ def _has_profile(image: Image.Image) -> bool:
 
 def _encode_fast(image: Image.Image, chunks: list[tuple[bytes, bytes]]) -> bytes:
     header = struct.pack(">IIBBBBB", *image.size, _BIT_DEPTH, _COLOUR_TYPES[image.mode], 0, 0, 0)
-    packer = zlib.compressobj(level=1, strategy=zlib.Z_RLE)
-    pixels = packer.compress(_filtered(image)) + packer.flush()
+    pixels = isal_zlib.compress(_filtered(image), _FAST_LEVEL)
     body = [(b"IHDR", header), *chunks, (b"IDAT", pixels), (b"IEND", b"")]
     return _SIGNATURE + b"".join(_framed(kind, payload) for kind, payload in body)
 
@@ -66,7 +65,7 @@ def _filtered(image: Image.Image) -> bytes:
 
 
 def _framed(kind: bytes, payload: bytes) -> bytes:
-    checksum = zlib.crc32(payload, zlib.crc32(kind))
+    checksum = isal_zlib.crc32(payload, isal_zlib.crc32(kind))
     return b"".join((struct.pack(">I", len(payload)), kind, payload, struct.pack(">I", checksum)))
 
 

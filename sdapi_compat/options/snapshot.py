@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -23,18 +23,23 @@ class Snapshot(Mapping[str, Any]):
     nothing. `stored` is the content of config.json, keys unknown to this server included.
     """
 
-    __slots__ = ("_defaults", "_policy", "_set", "_stored", "_values")
+    __slots__ = ("_defaults", "_overridden", "_policy", "_set", "_stored", "_values")
 
     def __init__(
         self,
         stored: Mapping[str, Any],
         defaults: Mapping[str, Any] = NOTHING,
         policy: FreezePolicy = OPEN,
+        overridden: Iterable[str] = (),
     ) -> None:
-        """`defaults` replaces defaults of the table (folders below another data directory, flags)."""
+        """`defaults` replaces defaults of the table (folders below another data directory, flags).
+
+        `overridden`: keys of override_settings that were laid over.
+        """
         self._stored: Mapping[str, Any] = MappingProxyType(dict(stored))
         self._defaults = defaults
         self._policy = policy
+        self._overridden = frozenset(overridden)
         self._set = _readable(stored)
         self._values: dict[str, Value] = {**TABLE_DEFAULTS, **_readable(defaults), **self._set}
 
@@ -42,6 +47,11 @@ class Snapshot(Mapping[str, Any]):
     def stored(self) -> Mapping[str, Any]:
         """What config.json holds, or would hold after the overlay."""
         return self._stored
+
+    @property
+    def overridden(self) -> frozenset[str]:
+        """The keys that a request named in its override_settings, whether they changed anything or not."""
+        return self._overridden
 
     def __getitem__(self, key: str) -> Any:
         value = self._values[key]
@@ -81,18 +91,26 @@ class Snapshot(Mapping[str, Any]):
         raise TypeError(f"option {key!r} is not a list")
 
     def overlay(self, changes: Mapping[str, Any]) -> Snapshot:
-        """This snapshot with a request's override_settings laid over it; itself when nothing differs.
+        """This snapshot with a request's override_settings laid over it; itself when they set no option.
 
         Raises what `accepted` raises. Nothing is stored, nothing has to be restored.
         """
-        return self.replaced(self.accepted(changes))
+        over = self.replaced(self.accepted(changes))
+        named = self._overridden | {key for key, value in changes.items() if _settable(key, value)}
+        if named == self._overridden:
+            return over
+        return Snapshot(over._stored, self._defaults, self._policy, named)
 
     def replaced(self, values: Mapping[str, Value]) -> Snapshot:
         """This snapshot with values, already judged, in place of the old ones; itself without values."""
         if not values:
             return self
         plain = {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
-        return Snapshot({**self._stored, **plain}, self._defaults, self._policy)
+        return Snapshot({**self._stored, **plain}, self._defaults, self._policy, self._overridden)
+
+    def with_stored(self, stored: Mapping[str, Any]) -> Snapshot:
+        """The options that this server had, or would have, with another config.json."""
+        return Snapshot(stored, self._defaults, self._policy)
 
     def accepted(self, changes: Mapping[str, Any]) -> dict[str, Value]:
         """What a request's changes come to: coerced, and only what differs from this snapshot.
@@ -111,7 +129,7 @@ class Snapshot(Mapping[str, Any]):
             if value is None or (key in self._stored and self._stored[key] == value):
                 return None
             raise Fault("KeyError", repr(key))
-        if option.explanation or option.restricted or (value is None and not option.nullable):
+        if not _settable(key, value):
             return None
         new = None if value is None else _coerced(option, value)
         if new == self._values[key] or self._policy.ignores(option):
@@ -133,6 +151,13 @@ class Snapshot(Mapping[str, Any]):
         if key in self._set and default and isinstance(default, int) and isinstance(value, int):
             return value if isinstance(default, bool) else float(value)
         return value
+
+
+def _settable(key: str, value: object) -> bool:
+    option = BY_KEY.get(key)
+    if option is None or option.explanation or option.restricted:
+        return False
+    return value is not None or option.nullable
 
 
 def _readable(stored: Mapping[str, Any]) -> dict[str, Value]:

@@ -54,7 +54,7 @@ HIDDEN_AND_LORA: tuple[Option, ...] = (
         False,
         "LoRA: the old method that adds to activations",
         COMPATIBILITY,
-        not_yet("LoRAs always change the weights"),
+        no_effect("LoRAs change the weights; pictures are the same but for rounding"),
     ),
 )
 
@@ -79,8 +79,8 @@ CANVAS_AND_REST: tuple[Option, ...] = (
         no_effect("a text, not a setting"),
         explanation=True,
     ),
-    Option("extra_options_txt2img", (), "Options on the txt2img tab", IN_UI, INTERFACE),
-    Option("extra_options_img2img", (), "Options on the img2img tab", IN_UI, INTERFACE),
+    Option("extra_options_txt2img", (), 'Options that "Extra options" sets in txt2img', IN_UI, WORKS),
+    Option("extra_options_img2img", (), 'Options that "Extra options" sets in img2img', IN_UI, WORKS),
     Option("extra_options_cols", 1, "Columns for them", IN_UI, INTERFACE),
     Option("extra_options_accordion", False, "Fold them", IN_UI, INTERFACE),
     Option("enable_prompt_comments", True, "Remove comments (# ...) from prompts", SD, WORKS),

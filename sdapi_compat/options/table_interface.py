@@ -60,7 +60,7 @@ NETWORK_PAGES: tuple[Option, ...] = (
     Option(
         "textual_inversion_add_hashes_to_infotext", True, "Hashes of embeddings in infotext", NETWORKS, WORKS
     ),
-    Option("sd_hypernetwork", "None", "Hypernetwork for every prompt", NETWORKS, not_yet("hypernetworks")),
+    Option("sd_hypernetwork", "None", "Hypernetwork for every prompt", NETWORKS, WORKS),
 )
 
 UI_PAGES: tuple[Option, ...] = (

@@ -14,8 +14,6 @@ COMPATIBILITY = Section("compatibility", "Compatibility")
 
 CACHE = not_yet("sd_checkpoints_limit alone decides what stays loaded")
 REFINER = not_yet("the refiner")
-TAESD = not_yet("the tiny autoencoder")
-TOKEN_MERGING = not_yet("token merging")
 FP8 = not_yet("weights in 8 bits")
 
 MODEL: tuple[Option, ...] = (
@@ -24,7 +22,11 @@ MODEL: tuple[Option, ...] = (
     Option("sd_checkpoints_keep_in_cpu", True, "Keep only one model on the device", SD, CACHE),
     Option("sd_checkpoint_cache", 0, "Checkpoints kept in RAM", SD, CACHE),
     Option(
-        "sd_unet", "Automatic", "UNet to use instead of the checkpoint's", SD, not_yet("alternative UNets")
+        "sd_unet",
+        "Automatic",
+        "UNet to use instead of the checkpoint's",
+        SD,
+        no_effect("only extensions of the original bring other UNets"),
     ),
     Option(
         "enable_quantization",
@@ -96,8 +98,8 @@ MODEL: tuple[Option, ...] = (
     Option("sd_vae_overrides_per_model_preferences", True, "The VAE chosen here goes first", VAE, WORKS),
     Option("auto_vae_precision_bfloat16", False, "Decode again in bfloat16 after NaN", VAE, WORKS),
     Option("auto_vae_precision", True, "Decode again in float32 after NaN", VAE, WORKS),
-    Option("sd_vae_encode_method", "Full", 'Encoder: "Full" or "TAESD"', VAE, TAESD, "VAE Encoder"),
-    Option("sd_vae_decode_method", "Full", 'Decoder: "Full" or "TAESD"', VAE, TAESD, "VAE Decoder"),
+    Option("sd_vae_encode_method", "Full", 'Encoder: "Full" or "TAESD"', VAE, WORKS, "VAE Encoder"),
+    Option("sd_vae_decode_method", "Full", 'Decoder: "Full" or "TAESD"', VAE, WORKS, "VAE Decoder"),
     Option(
         "inpainting_mask_weight",
         1.0,
@@ -146,18 +148,14 @@ TUNING: tuple[Option, ...] = (
         WORKS,
         "NGMS all steps",
     ),
-    Option(
-        "token_merging_ratio", 0.0, "Token merging ratio", OPTIMIZATIONS, TOKEN_MERGING, "Token merging ratio"
-    ),
-    Option(
-        "token_merging_ratio_img2img", 0.0, "Token merging ratio for img2img", OPTIMIZATIONS, TOKEN_MERGING
-    ),
+    Option("token_merging_ratio", 0.0, "Token merging ratio", OPTIMIZATIONS, WORKS, "Token merging ratio"),
+    Option("token_merging_ratio_img2img", 0.0, "Token merging ratio for img2img", OPTIMIZATIONS, WORKS),
     Option(
         "token_merging_ratio_hr",
         0.0,
         "Token merging ratio for the hires pass",
         OPTIMIZATIONS,
-        TOKEN_MERGING,
+        WORKS,
         "Token merging ratio hr",
     ),
     Option(
@@ -181,7 +179,7 @@ TUNING: tuple[Option, ...] = (
         True,
         "Keep encoded prompts between requests",
         OPTIMIZATIONS,
-        no_effect("pictures are the same either way; the server decides"),
+        no_effect("they are always kept, and pictures are the same either way"),
     ),
     Option(
         "batch_cond_uncond",
@@ -206,7 +204,7 @@ TUNING: tuple[Option, ...] = (
         False,
         "Emphasis as before chunks of 75 tokens",
         COMPATIBILITY,
-        not_yet("the old emphasis"),
+        WORKS,
     ),
     Option("use_old_karras_scheduler_sigmas", False, "Karras schedule from 10 to 0.1", COMPATIBILITY, WORKS),
     Option(
@@ -217,14 +215,14 @@ TUNING: tuple[Option, ...] = (
         False,
         "Hires: width and height are those of the result",
         COMPATIBILITY,
-        not_yet("it only changes how old infotexts are read"),
+        WORKS,
     ),
     Option(
         "hires_fix_use_firstpass_conds",
         False,
         "Hires: encode prompts with the networks of the first pass",
         COMPATIBILITY,
-        not_yet("each pass has its own networks"),
+        WORKS,
     ),
     Option(
         "use_old_scheduling",

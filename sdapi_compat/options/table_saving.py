@@ -8,8 +8,6 @@ IMAGES = Section("saving-images", "Saving images/grids")
 PATHS = Section("saving-paths", "Paths for saving")
 FOLDERS = Section("saving-to-dirs", "Saving to a directory")
 
-TEXT_GRIDS = not_yet("grids with legends, as X/Y/Z plot and prompt matrix draw them")
-MASK_FILES = not_yet("masks are returned, but not written to disk")
 API_FOLDERS = no_effect(
     "as in the original, pictures made by the API go to the folders of the two options below"
 )
@@ -35,7 +33,7 @@ SAVING: tuple[Option, ...] = (
         False,
         "Put seed and prompt into the file names of grids",
         IMAGES,
-        not_yet("grids have the plain name"),
+        WORKS,
     ),
     Option("grid_only_if_multiple", True, "No grid of a single picture", IMAGES, WORKS),
     Option(
@@ -43,9 +41,9 @@ SAVING: tuple[Option, ...] = (
     ),
     Option("grid_zip_filename_pattern", "", "Pattern of archive file names", IMAGES, INTERFACE),
     Option("n_rows", -1, "Rows of a grid; -1: chosen, 0: as many as the batch size", IMAGES, WORKS),
-    Option("font", "", "Font of grid legends", IMAGES, TEXT_GRIDS),
-    Option("grid_text_active_color", "#000000", "Colour of grid legends", IMAGES, TEXT_GRIDS),
-    Option("grid_text_inactive_color", "#999999", "Colour of struck-out grid legends", IMAGES, TEXT_GRIDS),
+    Option("font", "", "Font of grid legends", IMAGES, WORKS),
+    Option("grid_text_active_color", "#000000", "Colour of grid legends", IMAGES, WORKS),
+    Option("grid_text_inactive_color", "#999999", "Colour of struck-out grid legends", IMAGES, WORKS),
     Option("grid_background_color", "#ffffff", "Colour behind the pictures of a grid", IMAGES, WORKS),
     Option(
         "save_images_before_face_restoration",
@@ -59,17 +57,17 @@ SAVING: tuple[Option, ...] = (
         False,
         "Save a copy from before the hires pass",
         IMAGES,
-        not_yet("the first pass is not written"),
+        WORKS,
     ),
     Option(
         "save_images_before_color_correction",
         False,
         "Save a copy from before colour correction",
         IMAGES,
-        not_yet("only the corrected picture is written"),
+        WORKS,
     ),
-    Option("save_mask", False, "Save the mask of inpainting", IMAGES, MASK_FILES),
-    Option("save_mask_composite", False, "Save the inpainted part cut out by its mask", IMAGES, MASK_FILES),
+    Option("save_mask", False, "Save the mask of inpainting", IMAGES, WORKS),
+    Option("save_mask_composite", False, "Save the inpainted part cut out by its mask", IMAGES, WORKS),
     Option("jpeg_quality", 80, "Quality of JPEG, WebP and AVIF pictures, 1 to 100", IMAGES, WORKS),
     Option("webp_lossless", False, "Write WebP without loss", IMAGES, WORKS),
     Option(
@@ -93,18 +91,14 @@ SAVING: tuple[Option, ...] = (
         IMAGES,
         WORKS,
     ),
-    Option(
-        "img_max_size_mp", 200, "Largest grid of an X/Y/Z plot, in megapixels", IMAGES, not_yet("X/Y/Z plot")
-    ),
+    Option("img_max_size_mp", 200, "Largest picture of X/Y/Z plot and SD upscale, megapixels", IMAGES, WORKS),
     Option("use_original_name_batch", True, "Extras batch tab: keep the file names", IMAGES, INTERFACE),
     Option(
         "use_upscaler_name_as_suffix", False, "Extras tab: upscaler's name as a suffix", IMAGES, INTERFACE
     ),
     Option("save_selected_only", True, "Save button: save the selected picture only", IMAGES, INTERFACE),
     Option("save_write_log_csv", True, "Save button: write log.csv", IMAGES, INTERFACE),
-    Option(
-        "save_init_img", False, "Save the input pictures of img2img", IMAGES, not_yet("they are not written")
-    ),
+    Option("save_init_img", False, "Save the input pictures of img2img", IMAGES, WORKS),
     Option("temp_dir", "", "Folder of the interface's temporary pictures", IMAGES, INTERFACE, path=True),
     Option("clean_temp_dir_at_start", False, "Empty that folder at start", IMAGES, INTERFACE),
     Option("save_incomplete_images", False, "Save pictures of interrupted requests too", IMAGES, WORKS),
@@ -148,7 +142,7 @@ SAVING: tuple[Option, ...] = (
         "outputs/init-images",
         "Folder of img2img input pictures",
         PATHS,
-        not_yet("they are not written"),
+        WORKS,
         path=True,
     ),
     Option("save_to_dirs", True, "Save pictures in a subfolder", FOLDERS, WORKS),

@@ -23,7 +23,6 @@ TRAIN = Section("training", "Training")
 NETWORK_UPSCALERS = not_yet("upscaling networks")
 FACE_MODELS = not_yet("face restoration")
 PROFILING = not_yet("profiling")
-URL_INPUTS = not_yet("input pictures given by URL are refused")
 
 UPSCALERS_AND_FACES: tuple[Option, ...] = (
     Option("ESRGAN_tile", 192, "ESRGAN: tile size in pixels, 0: no tiles", UPSCALING, NETWORK_UPSCALERS),
@@ -114,11 +113,9 @@ SYSTEM_PAGES: tuple[Option, ...] = (
     Option("profiling_profile_memory", True, "Profile memory", PROFILER, PROFILING),
     Option("profiling_with_stack", True, "Record Python stacks", PROFILER, PROFILING),
     Option("profiling_filename", "trace.json", "Name of the trace", PROFILER, PROFILING),
-    Option("api_enable_requests", True, "Take input pictures by URL", API, URL_INPUTS, restricted=True),
-    Option(
-        "api_forbid_local_requests", True, "Refuse URLs of local machines", API, URL_INPUTS, restricted=True
-    ),
-    Option("api_useragent", "", "User-Agent for fetching pictures", API, URL_INPUTS, restricted=True),
+    Option("api_enable_requests", True, "Take input pictures by URL", API, WORKS, restricted=True),
+    Option("api_forbid_local_requests", True, "Refuse URLs of local machines", API, WORKS, restricted=True),
+    Option("api_useragent", "", "User-Agent for fetching pictures", API, WORKS, restricted=True),
     Option("unload_models_when_training", False, "Move VAE and text encoder to RAM", TRAIN, TRAINING),
     Option("pin_memory", False, "Pin the data loader's memory", TRAIN, TRAINING),
     Option("save_optimizer_state", False, "Save the optimizer's state", TRAIN, TRAINING),

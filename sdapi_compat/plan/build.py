@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sdapi_compat.errors import ApiError
-from sdapi_compat.plan import rules
+from sdapi_compat.plan import checks, rules
 from sdapi_compat.plan.hires import HiresPlanner
+from sdapi_compat.plan.output import Report
 from sdapi_compat.plan.picture import plan_picture
-from sdapi_compat.plan.plan import Plan, Refiner, Report
+from sdapi_compat.plan.plan import Plan, Refiner
 from sdapi_compat.plan.prompts import PromptOptions, PromptRules
 from sdapi_compat.plan.seeds import per_image
-from sdapi_compat.prompt.extra_networks import extract
+from sdapi_compat.prompt.extra_networks import HYPERNETWORK, LORA
 from sdapi_compat.sampling.recipe import shows_ensd
 from sdapi_compat.sampling.table import SAMPLER_BY_NAME
 
 if TYPE_CHECKING:
     from sdapi_compat.options.snapshot import Snapshot
     from sdapi_compat.plan.draft import Draft
-    from sdapi_compat.plan.plan import Prompts, SamplerRules
+    from sdapi_compat.plan.plan import SamplerRules
     from sdapi_compat.plan.world import World
 
 # The version whose behaviour and infotext this server speaks; readers of infotexts decide by it.
 SPOKEN_VERSION = "v1.10.1"
+NO_NETWORK = "None"
 FIRST_PASS, SECOND_PASS, BOTH_PASSES = "first pass", "second pass", "both passes"
 
 
@@ -35,10 +36,8 @@ def build(draft: Draft, snapshot: Snapshot, world: World) -> Plan:
         # A1111 1.10.1 behaviour: several init images are one batch, whatever batch_size says.
         draft = draft.change(batch_size=len(draft.picture.init_images))
     count = draft.batch_size * draft.n_iter
-    prompt_rules = PromptRules(world.styles, draft.styles, _prompt_options(snapshot))
+    prompt_rules = PromptRules(world.styles, draft.styles, _prompt_options(draft, snapshot, world))
     prompts = prompt_rules.prepare(draft.prompt, draft.negative_prompt, count)
-    if not draft.disable_extra_networks:
-        _refuse_what_is_not_built(prompts, world)
     model = world.models.configured(snapshot)
     source, hires, extra = None, None, dict(draft.extra)
     if draft.picture is not None:
@@ -47,26 +46,26 @@ def build(draft: Draft, snapshot: Snapshot, world: World) -> Plan:
     if draft.hires is not None:
         planner = HiresPlanner(draft, draft.hires, snapshot, world)
         hires = planner.plan(model, prompts, prompt_rules)
-        if not draft.disable_extra_networks:
-            _refuse_what_is_not_built(hires.prompts, world)
         extra |= planner.extra
     sampler = _sampler(draft, snapshot)
-    extra |= _option_extra(prompts, snapshot)
+    seeds, subseeds = _seeds(draft, snapshot, count)
     return Plan(
         kind=draft.kind,
         model=model,
         prompts=prompts,
-        seeds=per_image(draft.seed, count, step=draft.subseed_strength == 0),
-        subseeds=per_image(draft.subseed, count, step=True),
+        seeds=seeds,
+        subseeds=subseeds,
         width=draft.width,
         height=draft.height,
         batch_size=draft.batch_size,
         n_iter=draft.n_iter,
         tiling=draft.tiling,
+        token_merging=rules.token_merging(draft, snapshot, hires=False),
         mask_weight=snapshot.number("inpainting_mask_weight"),
         schedule=rules.schedule_rules(snapshot),
         networks=rules.network_rules(draft, snapshot),
         decoding=rules.decode_rules(snapshot, world),
+        vae_methods=rules.vae_methods(snapshot),
         text=rules.text_rules(snapshot),
         noise=rules.noise_rules(draft, snapshot),
         guidance=rules.guidance_rules(draft, snapshot),
@@ -74,6 +73,7 @@ def build(draft: Draft, snapshot: Snapshot, world: World) -> Plan:
         hires=hires,
         refiner=_refiner(draft, snapshot, world),
         source=source,
+        inversion=None if source is None else draft.inversion,
         grid=draft.grid and (snapshot.flag("return_grid") or snapshot.flag("grid_save")),
         grid_returned=snapshot.flag("return_grid"),
         grid_only_if_multiple=snapshot.flag("grid_only_if_multiple"),
@@ -88,20 +88,23 @@ def build(draft: Draft, snapshot: Snapshot, world: World) -> Plan:
     )
 
 
-def _refuse_what_is_not_built(prompts: Prompts, world: World) -> None:
-    """501 with a reason for networks that are here but cannot be applied, rather than another picture."""
-    for prompt in dict.fromkeys(prompts.positive):
-        reason = world.models.missing_support(extract(prompt)[1])
-        if reason is not None:
-            raise ApiError(501, reason)
-
-
-def _prompt_options(snapshot: Snapshot) -> PromptOptions:
+def _prompt_options(draft: Draft, snapshot: Snapshot, world: World) -> PromptOptions:
+    wished = ((HYPERNETWORK, snapshot.text("sd_hypernetwork")), (LORA, snapshot.text("sd_lora")))
+    here = tuple(one for one in wished if one[1] != NO_NETWORK and world.models.has_network(*one))
     return PromptOptions(
         comments=snapshot.flag("enable_prompt_comments"),
-        always=snapshot.text("sd_lora"),
+        always=() if draft.disable_extra_networks else here,
         strength=snapshot.number("extra_networks_default_multiplier"),
     )
+
+
+def _seeds(draft: Draft, snapshot: Snapshot, count: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Seeds and subseeds, one per image. InvalidRequest for those no generator takes."""
+    seeds = per_image(draft.seed, count, step=draft.subseed_strength == 0)
+    subseeds = per_image(draft.subseed, count, step=True)
+    checks.check_seeds("seed", seeds, snapshot.integer("eta_noise_seed_delta"))
+    checks.check_seeds("subseed", subseeds, 0)
+    return seeds, subseeds
 
 
 def _refiner(draft: Draft, snapshot: Snapshot, world: World) -> Refiner | None:
@@ -126,24 +129,8 @@ def _sampler(draft: Draft, snapshot: Snapshot) -> SamplerRules:
         fixed = snapshot.flag("img2img_fix_steps")
         steps, t_enc = rules.partial_steps(draft.steps, draft.denoising_strength or 0.0, fixed=fixed)
     recipe = rules.sigma_recipe(draft.sampler, draft.scheduler, steps, snapshot)
+    checks.check_steps("steps", recipe)
     return rules.sampler_rules(draft, snapshot, recipe, t_enc)
-
-
-def _option_extra(prompts: Prompts, snapshot: Snapshot) -> dict[str, Any]:
-    extra: dict[str, Any] = {}
-    emphasis = snapshot.text("emphasis")
-    texts = (*prompts.positive, *prompts.negative)
-    if emphasis != "Original" and any("(" in text or "[" in text for text in texts):
-        extra["Emphasis"] = emphasis
-    if snapshot.flag("use_old_scheduling"):
-        extra["Old prompt editing timelines"] = True
-    if snapshot.flag("use_downcasted_alpha_bar"):
-        extra["Downcast alphas_cumprod"] = True
-    if snapshot.text("sd_noise_schedule") == rules.ZERO_SNR:
-        extra["Noise Schedule"] = rules.ZERO_SNR
-    if snapshot.flag("sgm_noise_multiplier"):
-        extra["SGM noise multiplier"] = True
-    return extra
 
 
 def _report(draft: Draft, snapshot: Snapshot, sampler: SamplerRules, extra: dict[str, Any]) -> Report:

@@ -5,7 +5,7 @@ Scripts and extensions work on Drafts. A Draft says what was asked; the Plan say
 
 from __future__ import annotations
 
-import math
+import random
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -13,19 +13,18 @@ from PIL import Image
 
 from sdapi_compat.errors import ApiError, InvalidRequest, Problem
 from sdapi_compat.imaging import wire
-from sdapi_compat.imaging.hires import hires_target
-from sdapi_compat.plan import seeds
+from sdapi_compat.imaging.hires import hires_target, old_first_pass
+from sdapi_compat.options.snapshot import Snapshot
+from sdapi_compat.plan import checks, seeds
+from sdapi_compat.plan.plan import Inversion
 from sdapi_compat.sampling.table import resolve
 
 if TYPE_CHECKING:
-    from sdapi_compat.imaging.wire import ImageLimits
-    from sdapi_compat.options.snapshot import Snapshot
+    from collections.abc import Mapping
+
+    from sdapi_compat.imaging.wire import Fetched, ImageLimits
     from sdapi_compat.schema.img2img import StableDiffusionProcessingImg2Img
     from sdapi_compat.schema.txt2img import StableDiffusionProcessingTxt2Img
-
-SMALLEST_SIDE = 8
-# More than anybody asks for on purpose, and little enough that planning stays quick.
-MOST = {"batch_size": 1_000, "n_iter": 10_000, "steps": 10_000}
 
 
 class HiresDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +43,11 @@ class HiresDraft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PictureDraft(msgspec.Struct, frozen=True, kw_only=True):
-    """The picture side of img2img as asked."""
+    """The picture side of img2img as asked.
+
+    For scripts: `latent_mask` is what latents see in place of `mask`, of the job's size, taken as it is.
+    `color_target` is what colours are corrected to, under that option, in place of the init images.
+    """
 
     init_images: tuple[Image.Image, ...]
     mask: Image.Image | None
@@ -58,10 +61,17 @@ class PictureDraft(msgspec.Struct, frozen=True, kw_only=True):
     invert: bool
     noise_multiplier: float | None
     image_cfg_scale: float | None
+    latent_mask: Image.Image | None = None
+    color_target: Image.Image | None = None
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """One generation as asked. `prompt` and `seed` may be one for all images or one per image."""
+    """One generation as asked. `prompt` and `seed` may be one for all images or one per image.
+
+    For scripts: `options` are those it runs under, `title` is what /progress calls it. At 0 the two token
+    merging ratios leave it to the options of these names. `luck`: where its random numbers come from, so that
+    the same job done again draws the same; None is new luck each time.
+    """
 
     kind: Literal["txt2img", "img2img"]
     prompt: str | tuple[str, ...]
@@ -93,17 +103,38 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     disable_extra_networks: bool
     hires: HiresDraft | None
     picture: PictureDraft | None
+    inversion: Inversion | None = None
     save_images: bool
     grid: bool
+    token_merging_ratio: float = 0.0
+    token_merging_ratio_hr: float = 0.0
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
+    options: Snapshot = msgspec.field(default_factory=lambda: Snapshot({}))
+    title: str | None = None
+    luck: int | None = None
 
     def change(self, **fields: Any) -> Draft:
         """A copy with some fields replaced."""
         return msgspec.structs.replace(self, **fields)
 
+    def with_options(self, changes: Mapping[str, Any]) -> Draft:
+        """A copy under other options, by the rules of override_settings. Fault for what they refuse."""
+        return self.change(options=self.options.overlay(changes))
+
+    def with_fixed_seeds(self) -> Draft:
+        """A copy whose seeds of -1 are drawn, so that all parts of a script share them."""
+        chance = self.chance()
+        seed, subseed = (seeds.resolved(one, chance) for one in (self.seed, self.subseed))
+        return self.change(seed=seed, subseed=subseed)
+
     def fixed_seed(self) -> int:
-        """The seed of the first image; -1 is drawn anew with every call."""
-        return seeds.fixed(self.seed if isinstance(self.seed, int) else self.seed[0])
+        """The seed of the first image; -1 is drawn, the same number for the same `luck`."""
+        first = self.seed if isinstance(self.seed, int) else self.seed[0]
+        return seeds.fixed(first, self.chance())
+
+    def chance(self) -> random.Random:
+        """Random numbers, the same ones for the same `luck`."""
+        return random.Random(self.luck)
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -113,6 +144,19 @@ class Limits(msgspec.Struct, frozen=True):
     longest_side: int
 
 
+def check(draft: Draft, limits: Limits) -> None:
+    """InvalidRequest for sizes and counts beyond those of a request; for drafts that scripts make."""
+    checks.check_counts(msgspec.structs.asdict(draft), limits.longest_side)
+    if draft.hires is not None:
+        _check_second_pass(draft.hires, (draft.width, draft.height), limits)
+
+
+def _check_second_pass(hires: HiresDraft, size: tuple[int, int], limits: Limits) -> None:
+    target = hires_target(size, hires.scale, hires.resize_x, hires.resize_y)
+    field = "hr_scale" if hires.resize_x == 0 and hires.resize_y == 0 else "hr_resize_x"
+    checks.check_second_pass(hires.steps, target, field, limits.longest_side)
+
+
 def from_txt2img(request: StableDiffusionProcessingTxt2Img, snapshot: Snapshot, limits: Limits) -> Draft:
     """A txt2img request body as a Draft. Raises InvalidRequest for numbers nothing can be made of."""
     fields = _common(request, snapshot, limits)
@@ -120,15 +164,20 @@ def from_txt2img(request: StableDiffusionProcessingTxt2Img, snapshot: Snapshot, 
     if first != (0, 0):
         # Legacy fields: they replace the size of the first pass, also without a second one.
         fields["width"], fields["height"] = first
-        _check(fields, limits.longest_side)
+        checks.check_counts(fields, limits.longest_side)
     fields["denoising_strength"] = request.denoising_strength
     if request.enable_hr and request.denoising_strength is None:
         raise InvalidRequest(
             [Problem(("body", "denoising_strength"), "field required with enable_hr", "value_error.missing")]
         )
     hires = _hires(request) if request.enable_hr else None
+    if hires is not None and snapshot.flag("use_old_hires_fix_width_height"):
+        # The size asked for is that of the result.
+        hires = msgspec.structs.replace(hires, resize_x=fields["width"], resize_y=fields["height"])
+        fields["width"], fields["height"] = old_first_pass(fields["width"], fields["height"])
+        checks.check_counts(fields, limits.longest_side)
     if hires is not None:
-        _check_second_pass(hires, (fields["width"], fields["height"]), limits.longest_side)
+        _check_second_pass(hires, (fields["width"], fields["height"]), limits)
     return Draft(kind="txt2img", hires=hires, picture=None, **fields)
 
 
@@ -147,22 +196,12 @@ def _hires(request: StableDiffusionProcessingTxt2Img) -> HiresDraft:
     )
 
 
-def _check_second_pass(hires: HiresDraft, size: tuple[int, int], longest_side: int) -> None:
-    """Refuse steps and sizes nothing can be sampled with, or that no device holds."""
-    if not 0 <= hires.steps <= MOST["steps"]:
-        message = f"ensure this value is between 0 and {MOST['steps']}"
-        raise InvalidRequest([Problem(("body", "hr_second_pass_steps"), message, "value_error")])
-    sides = (0, 0)
-    if math.isfinite(hires.scale):
-        target = hires_target(size, hires.scale, hires.resize_x, hires.resize_y)
-        sides = target.width, target.height
-    if not all(SMALLEST_SIDE <= side <= longest_side for side in sides):
-        field = "hr_scale" if hires.resize_x == 0 and hires.resize_y == 0 else "hr_resize_x"
-        message = f"ensure the second pass has {SMALLEST_SIDE} to {longest_side} pixels a side"
-        raise InvalidRequest([Problem(("body", field), message, "value_error")])
-
-
-def from_img2img(request: StableDiffusionProcessingImg2Img, snapshot: Snapshot, limits: Limits) -> Draft:
+def from_img2img(
+    request: StableDiffusionProcessingImg2Img,
+    snapshot: Snapshot,
+    limits: Limits,
+    fetched: Fetched = wire.NOTHING_FETCHED,
+) -> Draft:
     """An img2img request body as a Draft. ApiError 404 without init images, 500 for undecodable ones."""
     if request.init_images is None:
         raise ApiError(404, "Init image not found")
@@ -170,12 +209,13 @@ def from_img2img(request: StableDiffusionProcessingImg2Img, snapshot: Snapshot, 
         raise InvalidRequest(
             [Problem(("body", "init_images"), "ensure this value has at least 1 items", "value_error")]
         )
+    checks.check_init_images(request.init_images)
     fields = _common(request, snapshot, limits)
     fields["denoising_strength"] = _or(request.denoising_strength, 0.75)
-    mask = None if not request.mask else wire.decode(request.mask, limits.pictures)
+    mask = None if not request.mask else wire.decode(request.mask, limits.pictures, fetched)
     blur = request.mask_blur
     picture = PictureDraft(
-        init_images=tuple(wire.decode(text, limits.pictures) for text in request.init_images),
+        init_images=tuple(wire.decode(text, limits.pictures, fetched) for text in request.init_images),
         mask=mask,
         resize_mode=_or(request.resize_mode, 0),
         mask_blur_x=_or(request.mask_blur_x, 4) if blur is None else blur,
@@ -198,6 +238,7 @@ def _common(
 ) -> dict[str, Any]:
     if request.restore_faces:
         raise ApiError(501, "restore_faces is not built yet: there is no face restorer on this server")
+    checks.check_finite(request)
     sampler, scheduler = resolve(request.sampler_name or request.sampler_index or "Euler", request.scheduler)
     fields: dict[str, Any] = {
         "prompt": _or(request.prompt, ""),
@@ -228,32 +269,10 @@ def _common(
         "disable_extra_networks": bool(request.disable_extra_networks),
         "save_images": bool(request.save_images),
         "grid": bool(request.save_images),
+        "options": snapshot,
     }
-    _check(fields, limits.longest_side)
+    checks.check_counts(fields, limits.longest_side)
     return fields
-
-
-def _check(fields: dict[str, Any], longest_side: int) -> None:
-    """Refuse sizes and counts the original crashes on or runs out of memory with."""
-    lowest = {"width": SMALLEST_SIDE, "height": SMALLEST_SIDE, "batch_size": 1, "n_iter": 1, "steps": 1}
-    highest = MOST | {"width": longest_side, "height": longest_side}
-    problems = [
-        Problem(
-            ("body", name),
-            f"ensure this value is greater than or equal to {least}",
-            "value_error.number.not_ge",
-        )
-        for name, least in lowest.items()
-        if fields[name] < least
-    ] + [
-        Problem(
-            ("body", name), f"ensure this value is less than or equal to {most}", "value_error.number.not_le"
-        )
-        for name, most in highest.items()
-        if fields[name] > most
-    ]
-    if problems:
-        raise InvalidRequest(problems)
 
 
 def _or(value: Any, default: Any) -> Any:

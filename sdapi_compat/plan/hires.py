@@ -9,9 +9,10 @@ import msgspec
 from sdapi_compat.errors import Fault
 from sdapi_compat.imaging.hires import hires_target
 from sdapi_compat.imaging.upscalers import LATENT_MODES, UpscalerList
+from sdapi_compat.plan.checks import check_steps
 from sdapi_compat.plan.plan import Hires
-from sdapi_compat.plan.rules import partial_steps, sampler_rules, sigma_recipe
-from sdapi_compat.sampling.table import SAMPLER_BY_NAME, normalise
+from sdapi_compat.plan.rules import partial_steps, sampler_rules, sigma_recipe, token_merging
+from sdapi_compat.sampling.table import SAMPLER_BY_NAME, normalise, schedule_type
 
 if TYPE_CHECKING:
     from sdapi_compat.options.snapshot import Snapshot
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sdapi_compat.plan.world import World
 
 DEFAULT_UPSCALER = "Latent"
+CHECKPOINT_LABEL = "Hires checkpoint"
 SAME = {"Use same sampler", "Use same scheduler", "Use same checkpoint"}
 
 
@@ -51,6 +53,7 @@ class HiresPlanner:
             upscaler=self._upscaler(),
             target=hires_target((draft.width, draft.height), hires.scale, hires.resize_x, hires.resize_y),
             extra_noise=self._snapshot.number("img2img_extra_noise"),
+            token_merging=token_merging(draft, self._snapshot, hires=True),
         )
 
     def _model(self, model: ModelChoice) -> ModelChoice:
@@ -58,7 +61,7 @@ class HiresPlanner:
         if not name or name in SAME:
             return model
         found, title = self._world.models.named(name, self._snapshot)
-        self.extra["Hires checkpoint"] = title
+        self.extra[CHECKPOINT_LABEL] = title
         return found
 
     def _sampler(self) -> SamplerRules:
@@ -74,7 +77,9 @@ class HiresPlanner:
         strength = draft.denoising_strength or 0.0
         steps = partial_steps(hires.steps or draft.steps, strength, fixed=True)
         recipe = sigma_recipe(name, scheduler, steps.total, self._snapshot)
-        recipe = msgspec.structs.replace(recipe, hires=True)
+        first_pass_type = schedule_type(draft.sampler, draft.scheduler)
+        recipe = msgspec.structs.replace(recipe, hires=True, first_pass_type=first_pass_type)
+        check_steps("hr_second_pass_steps" if hires.steps else "steps", recipe)
         return sampler_rules(draft, self._snapshot, recipe, steps.t_enc)
 
     def _upscaler(self) -> str:
@@ -98,8 +103,6 @@ class HiresPlanner:
             self.extra["Hires steps"] = hires.steps
         if hires.upscaler is not None:
             self.extra["Hires upscaler"] = hires.upscaler
-        if (noise := self._snapshot.number("img2img_extra_noise")) > 0:
-            self.extra["Extra noise"] = noise
 
 
 def _differing(prompts: tuple[str, ...], first: tuple[str, ...]) -> list[str | None]:

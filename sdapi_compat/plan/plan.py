@@ -6,13 +6,13 @@ machine and replayed; with the same model files it gives the same pictures.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
-from sdapi_compat.imaging.files import JpegCopy
 from sdapi_compat.imaging.hires import HiresTarget
 from sdapi_compat.imaging.wire import Pixels
+from sdapi_compat.plan.output import Preview, Report, Saving
 from sdapi_compat.sampling.recipe import Churn, SigmaRecipe, UniPCSettings
 
 
@@ -25,6 +25,13 @@ class AdapterChoice(msgspec.Struct, frozen=True):
     rank: int | None
 
 
+class HypernetworkChoice(msgspec.Struct, frozen=True):
+    """A hypernetwork by the name a prompt gives it, with its strength."""
+
+    name: str
+    multiplier: float
+
+
 class ModelChoice(msgspec.Struct, frozen=True):
     """Which files make the model: a checkpoint's registry name, a VAE file's name (None: the baked-in).
 
@@ -34,17 +41,27 @@ class ModelChoice(msgspec.Struct, frozen=True):
     checkpoint: str
     vae: str | None = None
     adapters: tuple[AdapterChoice, ...] = ()
+    hypernetworks: tuple[HypernetworkChoice, ...] = ()
+
+    def bare(self) -> ModelChoice:
+        """The files alone, without any network."""
+        return ModelChoice(self.checkpoint, self.vae)
 
 
 class TextRules(msgspec.Struct, frozen=True, kw_only=True):
-    """How prompts become conditioning (A1111 1.10.1 options of the same meaning)."""
+    """How prompts become conditioning (A1111 1.10.1 options of the same meaning).
+
+    `first_pass_conds`: the hires prompts are encoded by the model of the first pass, with its networks.
+    """
 
     clip_skip: int
     emphasis: str
+    old_emphasis: bool
     comma_backtrack: int
     old_scheduling: bool
     pad_cond_uncond: bool
     pad_cond_uncond_v0: bool
+    first_pass_conds: bool = False
 
 
 class NoiseRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,85 +117,36 @@ class Hires(msgspec.Struct, frozen=True, kw_only=True):
     upscaler: str
     target: HiresTarget
     extra_noise: float
+    token_merging: float
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """The picture side of img2img, prepared to the size of the pass.
 
+    `inputs`: the pictures as they came, where they are to be saved.
     `pictures`: RGB, one per image of the batch or a single one for all. `mask`: white where new content goes.
-    `overlays`: RGBA, put over the results; `paste_to`: (x, y, width, height) of the result in the overlay.
+    `latent_mask`: what latents see of it, where that differs. `overlays`: RGBA, put over the results, cut
+    from `originals`; `paste_to`: (x, y, width, height) of the result in the overlay. `color_target`: what the
+    colours are corrected to, None for the pictures.
     """
 
+    inputs: tuple[Pixels, ...]
     pictures: tuple[Pixels, ...]
     denoising_strength: float
     noise_multiplier: float
     extra_noise: float
     resize_latent: bool
     mask: Pixels | None
+    latent_mask: Pixels | None
     mask_round: bool
     fill: int
+    originals: tuple[Pixels, ...]
     overlays: tuple[Pixels, ...]
     overlay_masks: tuple[Pixels, ...]
     paste_to: tuple[int, int, int, int] | None
     color_correction: bool
+    color_target: Pixels | None = None
     upscaler: str | None
-
-
-class Saving(msgspec.Struct, frozen=True, kw_only=True):
-    """Which files to write, where and how; directories are absolute."""
-
-    samples: bool
-    grid: bool
-    directory: str
-    grid_directory: str
-    to_subdirectories: bool
-    grid_to_subdirectories: bool
-    subdirectory_pattern: str
-    name_pattern: str
-    add_number: bool
-    replace_action: str
-    format: str
-    grid_format: str
-    quality: int
-    lossless: bool
-    text_file: bool
-    incomplete: bool
-    max_name_length: int
-    prompt_words: int
-    unix_names: bool
-    jpeg_copy: JpegCopy | None
-    params_file: str | None
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What infotext and info say beyond what was done.
-
-    `steps`, `denoising_strength` and `seed_resize` are as asked. `extra` keeps the original's
-    insertion order; a list in it has one value per image.
-    """
-
-    steps: int
-    denoising_strength: float | None
-    seed_resize: tuple[int, int]
-    model_name: bool
-    model_hash: bool
-    vae_name: bool
-    vae_hash: bool
-    embedding_hashes: bool
-    version: str | None
-    embed: bool
-    styles: tuple[str, ...]
-    asked_prompt: str
-    scheduler: str
-    shows_ensd: bool
-    extra: dict[str, Any]
-
-
-class Preview(msgspec.Struct, frozen=True, kw_only=True):
-    """When to keep latents for /progress: every so many steps, 0 for never."""
-
-    every: int
-    content: str
 
 
 class Refiner(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,18 +165,29 @@ class Refiner(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NetworkRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of `<lora:...>` tags: whether they are applied, and named in the infotext."""
+    """What becomes of `<lora:...>` and `<hypernet:...>`: are they applied, does the infotext have hashes."""
 
     enabled: bool
     hashes: bool
 
 
 class DecodeRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do about NaN in decoded pictures: look for them, and retry in a wider dtype."""
+    """What to do about NaN in decoded pictures: look for them, and retry in a wider dtype.
+
+    `tiny`: TAESD decodes, in the VAE's place.
+    """
 
     check: bool
     to_float32: bool
     to_bfloat16: bool
+    tiny: bool
+
+
+class VaeMethods(msgspec.Struct, frozen=True):
+    """Options sd_vae_decode_method and sd_vae_encode_method: "TAESD", or else the VAE."""
+
+    decode: str
+    encode: str
 
 
 class ScheduleRules(msgspec.Struct, frozen=True):
@@ -219,10 +198,26 @@ class ScheduleRules(msgspec.Struct, frozen=True):
     quantize: bool
 
 
+class Inversion(msgspec.Struct, frozen=True, kw_only=True):
+    """Where img2img takes its noise from: the picture itself, followed back to noise in `steps` steps.
+
+    Prompts and strength of guidance describe the picture as it is. `randomness`: share of random noise in
+    the result, 0..1. `sigma_adjustment`: slopes are taken at the lower end of each step.
+    """
+
+    prompt: str
+    negative_prompt: str
+    cfg_scale: float
+    steps: int
+    randomness: float = 0.0
+    sigma_adjustment: bool = False
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One generation: `n_iter` batches of `batch_size` pictures.
 
     `mask_weight`: how fully inpainting models are kept from seeing what is under the mask, 0..1.
+    `token_merging`: the share of tokens that self-attention does without.
     """
 
     kind: Literal["txt2img", "img2img"]
@@ -235,10 +230,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: int
     n_iter: int
     tiling: bool
+    token_merging: float
     mask_weight: float
     schedule: ScheduleRules
     networks: NetworkRules
     decoding: DecodeRules
+    vae_methods: VaeMethods
     text: TextRules
     noise: NoiseRules
     guidance: GuidanceRules
@@ -246,6 +243,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     hires: Hires | None
     refiner: Refiner | None
     source: Source | None
+    inversion: Inversion | None
     grid: bool
     grid_returned: bool
     grid_only_if_multiple: bool
@@ -257,3 +255,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     save: Saving
     report: Report
     preview: Preview
+
+    @property
+    def passes(self) -> int:
+        """How often a batch runs through the model's noise levels."""
+        return 1 if self.hires is None and self.inversion is None else 2

@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, NamedTuple
 from sdapi_compat.errors import InvalidRequest, Problem
 from sdapi_compat.plan.plan import Prompts
 from sdapi_compat.prompt.comments import strip_comments
-from sdapi_compat.prompt.extra_networks import extract
+from sdapi_compat.prompt.extra_networks import KINDS, extract
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sdapi_compat.prompt.styles import StyleBook
 
-NO_LORA = "None"
-
 
 class PromptOptions(NamedTuple):
-    """`comments`: whether `#` starts one. `always`: a LoRA for every prompt ("None" for none)."""
+    """`comments`: whether `#` starts one. `always`: networks for every prompt, as (kind, name).
+
+    `strength`: that of those networks.
+    """
 
     comments: bool
-    always: str
+    always: tuple[tuple[str, str], ...]
     strength: float
 
 
@@ -43,14 +44,14 @@ class PromptRules:
         positive, negative = self._book.apply(positive, negative, self._styles)
         if self._options.comments:
             positive, negative = strip_comments(positive), strip_comments(negative)
-        return self._with_network(positive), negative
+        return self._with_networks(positive), negative
 
-    def _with_network(self, prompt: str) -> str:
-        """A1111 1.10.1 behaviour of the option sd_lora: its tag is appended unless the prompt has it."""
-        name = self._options.always
-        if name in ("", NO_LORA) or any(tag.positional[:1] == (name,) for tag in extract(prompt)[1]):
-            return prompt
-        return f"{prompt}<lora:{name}:{self._options.strength:g}>"
+    def _with_networks(self, prompt: str) -> str:
+        """A1111 1.10.1 behaviour of sd_hypernetwork and sd_lora: their tags are appended if missing."""
+        tags = extract(prompt)[1]
+        had = {(KINDS.get(tag.kind), tag.positional[0]) for tag in tags if tag.positional}
+        missing = [one for one in self._options.always if one not in had]
+        return prompt + "".join(f"<{kind}:{name}:{self._options.strength}>" for kind, name in missing)
 
 
 def _listed(prompt: str | Sequence[str], count: int) -> Sequence[str]:

@@ -10,16 +10,16 @@ import msgspec
 
 from sdapi_compat.imaging.files import JpegCopy, sample_pattern
 from sdapi_compat.metadata.images import ImageSpec
+from sdapi_compat.plan.output import Preview, Saving
 from sdapi_compat.plan.plan import (
     DecodeRules,
     GuidanceRules,
     NetworkRules,
     NoiseRules,
-    Preview,
     SamplerRules,
-    Saving,
     ScheduleRules,
     TextRules,
+    VaeMethods,
 )
 from sdapi_compat.sampling.recipe import (
     AskedNoise,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sdapi_compat.plan.world import World
     from sdapi_compat.sampling.recipe import Churn
 
+TINY_VAE = "TAESD"
 ZERO_SNR = "Zero Terminal SNR"
 LONGEST_SCHEDULE = 100_000
 
@@ -49,10 +50,12 @@ def text_rules(snapshot: Snapshot) -> TextRules:
     return TextRules(
         clip_skip=snapshot.integer("CLIP_stop_at_last_layers"),
         emphasis=snapshot.text("emphasis"),
+        old_emphasis=snapshot.flag("use_old_emphasis_implementation"),
         comma_backtrack=snapshot.integer("comma_padding_backtrack"),
         old_scheduling=snapshot.flag("use_old_scheduling"),
         pad_cond_uncond=snapshot.flag("pad_cond_uncond"),
         pad_cond_uncond_v0=snapshot.flag("pad_cond_uncond_v0"),
+        first_pass_conds=snapshot.flag("hires_fix_use_firstpass_conds"),
     )
 
 
@@ -159,13 +162,36 @@ def schedule_rules(snapshot: Snapshot) -> ScheduleRules:
     )
 
 
+def token_merging(draft: Draft, snapshot: Snapshot, *, hires: bool) -> float:
+    """The share of tokens to merge in a pass; what is 0 leaves the word to the next.
+
+    A1111 1.10.1 behaviour: the hires pass has an option of its own, and so has img2img, which yields to a
+    token_merging_ratio in the request's override_settings.
+    """
+    general = snapshot.number("token_merging_ratio")
+    ratios = [draft.token_merging_ratio]
+    if hires:
+        own = [draft.token_merging_ratio_hr, snapshot.number("token_merging_ratio_hr")]
+        ratios = [*own, *ratios]
+    elif draft.kind == "img2img":
+        asked = general if "token_merging_ratio" in snapshot.overridden else 0.0
+        ratios += [asked, snapshot.number("token_merging_ratio_img2img")]
+    return next((ratio for ratio in ratios if ratio), general)
+
+
 def decode_rules(snapshot: Snapshot, world: World) -> DecodeRules:
     """What to do about NaN in decoded pictures."""
     return DecodeRules(
         check=world.check_nan,
         to_float32=snapshot.flag("auto_vae_precision"),
         to_bfloat16=snapshot.flag("auto_vae_precision_bfloat16"),
+        tiny=snapshot.text("sd_vae_decode_method") == TINY_VAE,
     )
+
+
+def vae_methods(snapshot: Snapshot) -> VaeMethods:
+    """What decodes and encodes, as the infotext names it."""
+    return VaeMethods(snapshot.text("sd_vae_decode_method"), snapshot.text("sd_vae_encode_method"))
 
 
 def network_rules(draft: Draft, snapshot: Snapshot) -> NetworkRules:
@@ -177,9 +203,15 @@ def network_rules(draft: Draft, snapshot: Snapshot) -> NetworkRules:
 
 
 def preview(snapshot: Snapshot) -> Preview:
-    """When to keep latents for /progress."""
+    """When to show something in /progress, and how."""
     every = snapshot.integer("show_progress_every_n_steps") if snapshot.flag("live_previews_enable") else 0
-    return Preview(every=max(every, 0), content=snapshot.text("live_preview_content"))
+    return Preview(
+        every=max(every, 0),
+        content=snapshot.text("live_preview_content"),
+        kind=snapshot.text("show_progress_type"),
+        grid=snapshot.flag("show_progress_grid"),
+        full_always=snapshot.flag("live_preview_allow_lowvram_full"),
+    )
 
 
 def saving(draft: Draft, snapshot: Snapshot, world: World) -> Saving:
@@ -189,12 +221,19 @@ def saving(draft: Draft, snapshot: Snapshot, world: World) -> Saving:
         # An unknown format is refused before anything is generated.
         ImageSpec(format=snapshot.text("grid_format"))
     to_dirs = snapshot.flag("save_to_dirs")
+    init_directory = _absolute(world.data_dir, snapshot.text("outdir_init_images"))
     jpeg_copy = None
     if snapshot.flag("export_for_4chan"):
         over = snapshot.number("img_downscale_threshold")
         jpeg_copy = JpegCopy(over_megabytes=over, over_side=snapshot.number("target_side_length"))
     return Saving(
         samples=draft.save_images and snapshot.flag("samples_save"),
+        before_hires=snapshot.flag("save_images_before_highres_fix"),
+        before_color_correction=snapshot.flag("save_images_before_color_correction"),
+        mask=snapshot.flag("save_mask"),
+        mask_composite=snapshot.flag("save_mask_composite"),
+        init_directory=init_directory if snapshot.flag("save_init_img") else None,
+        grid_decorated=snapshot.flag("grid_extended_filename"),
         grid=draft.save_images and snapshot.flag("grid_save"),
         directory=_absolute(world.data_dir, snapshot.text(f"outdir_{kind}_samples")),
         grid_directory=_absolute(world.data_dir, snapshot.text(f"outdir_{kind}_grids")),

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
 
     from sdapi_compat.options.snapshot import Snapshot
     from sdapi_compat.plan.plan import ModelChoice
-    from sdapi_compat.prompt.extra_networks import NetworkTag
     from sdapi_compat.prompt.styles import StyleBook
 
 
@@ -27,8 +26,12 @@ class Models(Protocol):
         """
         ...
 
-    def missing_support(self, tags: list[NetworkTag]) -> str | None:
-        """Why these networks cannot be applied, or None. Unknown names are no reason: they are ignored."""
+    def vae_names(self) -> list[str]:
+        """The separate VAE files, by the names that the option sd_vae takes."""
+        ...
+
+    def has_network(self, kind: str, name: str) -> bool:
+        """Whether there is a network of that name; `kind`: "lora" or "hypernet"."""
         ...
 
 

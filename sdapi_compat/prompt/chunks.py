@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from sdapi_compat.errors import Fault
@@ -37,6 +37,11 @@ class Vocabulary(Protocol):
     @property
     def comma(self) -> int | None:
         """Id of a comma that ends a word, None if there is none."""
+        ...
+
+    @property
+    def words(self) -> Mapping[str, int]:
+        """All tokens and their ids."""
         ...
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+LORA, HYPERNETWORK = "lora", "hypernet"
+KINDS = {"lora": LORA, "lyco": LORA, "hypernet": HYPERNETWORK}
+"""The words of tags that mean something, and which kind of network each means."""
+
 _HEAD = re.compile(r"<(\w+):")
 
 
@@ -26,6 +30,13 @@ class LoraArguments(NamedTuple):
     text_encoder: float
     unet: float
     rank: int | None
+
+
+class HypernetworkArguments(NamedTuple):
+    """What `<hypernet:name:multiplier>` asks for."""
+
+    name: str
+    multiplier: float
 
 
 def extract(prompt: str) -> tuple[str, list[NetworkTag]]:
@@ -84,3 +95,14 @@ def lora_arguments(tag: NetworkTag) -> LoraArguments:
     if "dyn" in tag.named:
         rank = int(tag.named["dyn"])
     return LoraArguments(name, text_encoder, unet, rank)
+
+
+def hypernetwork_arguments(tag: NetworkTag) -> HypernetworkArguments:
+    """Read the arguments of a `hypernet` tag; without a multiplier it is 1.0.
+
+    Raises ValueError as `lora_arguments` does; the original has no named arguments here.
+    """
+    if not tag.positional or (tag.named and len(tag.positional) == 1):
+        raise ValueError(f"<{tag.kind}> tag names no network or no multiplier")
+    name, *numbers = tag.positional
+    return HypernetworkArguments(name, float(numbers[0]) if numbers else 1.0)

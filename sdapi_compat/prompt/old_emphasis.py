@@ -11,6 +11,7 @@ from sdapi_compat.prompt.chunks import CHUNK_LENGTH, PLACEHOLDER, Chunk, Vocabul
 from sdapi_compat.prompt.embeddings import EmbeddingFinder
 
 _STEP = 1.1
+_BRACKETS = frozenset("()[]")
 
 
 def bracket_factors(words: Mapping[str, int]) -> dict[int, float]:
@@ -21,6 +22,8 @@ def bracket_factors(words: Mapping[str, int]) -> dict[int, float]:
     """
     factors = {}
     for word, token in words.items():
+        if _BRACKETS.isdisjoint(word):
+            continue
         factor = 1.0
         for character in word:
             if character in "(]":

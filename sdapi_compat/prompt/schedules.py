@@ -100,6 +100,11 @@ def expand(text: str, steps: ScheduleSteps) -> tuple[ScheduledText, ...]:
     return tuple(ScheduledText(end, _text_at(parser.parts, end)) for end in parser.ends())
 
 
+def old_differs(text: str, steps: ScheduleSteps) -> bool:
+    """Whether the option `use_old_scheduling` changes anything about a text in this pass."""
+    return expand(text, steps._replace(old=True)) != expand(text, steps._replace(old=False))
+
+
 def index_at(schedule: Sequence[ScheduledText], call: int) -> int:
     """Index of the entry in force at denoiser call `call`, counted from 0.
 

@@ -15,6 +15,7 @@ from sdapi_compat.metadata import images
 from sdapi_compat.metadata import infotext as infotexts
 from sdapi_compat.routes.reply import json_reply
 from sdapi_compat.routes.state import services
+from sdapi_compat.routes.urls import fetch_pictures
 from sdapi_compat.schema.coerce import decode
 from sdapi_compat.schema.extras import (
     ExtrasBatchImagesRequest,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from sdapi_compat.imaging.wire import Fetched
     from sdapi_compat.schema.extras import ExtrasRequest
     from sdapi_compat.services import Services
 
@@ -43,7 +45,8 @@ async def single(request: Request) -> Response:
     body = decode(ExtrasSingleImageRequest, await request.body(), request.headers.get("content-type")).value
     held = services(request)
     loop = asyncio.get_running_loop()
-    done = await loop.run_in_executor(held.workbench, _enlarge, held, body, body.image)
+    fetched = await fetch_pictures(held, [body.image])
+    done = await loop.run_in_executor(held.workbench, _enlarge, held, body, body.image, fetched)
     return json_reply(ExtrasSingleImageResponse(_paragraph(done.info), done.image))
 
 
@@ -51,19 +54,20 @@ async def batch(request: Request) -> Response:
     """POST /sdapi/v1/extra-batch-images."""
     body = decode(ExtrasBatchImagesRequest, await request.body(), request.headers.get("content-type")).value
     held = services(request)
+    fetched = await fetch_pictures(held, [file.data for file in body.imageList])
 
     def work() -> list[Enlarged]:
-        return [_enlarge(held, body, file.data) for file in body.imageList]
+        return [_enlarge(held, body, file.data, fetched) for file in body.imageList]
 
     done = await asyncio.get_running_loop().run_in_executor(held.workbench, work)
     info = done[-1].info if done else ""
     return json_reply(ExtrasBatchImagesResponse(_paragraph(info), [one.image for one in done]))
 
 
-def _enlarge(held: Services, body: ExtrasRequest, encoded: str) -> Enlarged:
+def _enlarge(held: Services, body: ExtrasRequest, encoded: str, fetched: Fetched) -> Enlarged:
     if body.gfpgan_visibility > 0 or body.codeformer_visibility > 0:
         raise ApiError(501, "face restoration is not built yet")
-    picture = wire.decode(encoded, held.limits.pictures)
+    picture = wire.decode(encoded, held.limits.pictures, fetched)
     before = images.read(picture)
     done = extras.apply(picture, _wish(body, held.settings.max_pixels), UpscalerList())
     info = infotexts.write("", "", done.info)

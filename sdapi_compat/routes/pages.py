@@ -74,7 +74,7 @@ async def asset(request: Request) -> Response:
 async def openapi(request: Request) -> Response:
     """GET /openapi.json: the routes that are mounted, nothing else."""
     mounted = [
-        (method, route.path)
+        (method, route.path_format)
         for route in request.app.routes
         if isinstance(route, Route)
         for method in route.methods or ()

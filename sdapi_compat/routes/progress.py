@@ -7,7 +7,6 @@ import base64
 from typing import TYPE_CHECKING
 
 from sdapi_compat.engine.job import State
-from sdapi_compat.imaging import previews
 from sdapi_compat.metadata import images
 from sdapi_compat.routes.reply import json_reply
 from sdapi_compat.routes.state import services
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 # The original adds this so that a job that has just begun is told from an idle server.
 STARTED = 0.01
+PREVIEW_FORMATS = ("png", "jpeg", "webp")
 
 
 async def progress(request: Request) -> Response:
@@ -45,8 +45,10 @@ async def progress(request: Request) -> Response:
     share = STARTED + job.progress.fraction()
     eta = job.progress.elapsed() / share - job.progress.elapsed()
     image = None
+    if not skip_image:
+        job.progress.watch()
     if not skip_image and job.progress.preview is not None:
-        image = await _picture(job.progress.preview, "png")
+        image = await picture(job.progress.preview, "png")
     reply = ProgressResponse(min(share, 1.0), eta, state, image, job.progress.textinfo, job.id)
     return json_reply(reply)
 
@@ -68,12 +70,13 @@ def _state(job: Job | None, *, running: bool) -> ProgressState:
     )
 
 
-async def _picture(preview: Preview, form: str) -> str:
+async def picture(preview: Preview, form: str) -> str:
     """The preview as base64, made off the event loop."""
 
     def make() -> str:
-        picture = previews.preview(preview.latents, preview.to_rgb)
-        return base64.b64encode(images.encode(picture, images.ImageSpec(format=form), None, {})).decode()
+        return base64.b64encode(
+            images.encode(preview.draw(), images.ImageSpec(format=form), None, {})
+        ).decode()
 
     return await asyncio.to_thread(make)
 
@@ -108,7 +111,8 @@ async def internal_progress(request: Request) -> Response:
     standing = queue.standing(asked.id_task or "")
     job = queue.find(asked.id_task or "") if standing.active else None
     if job is not None:
-        return json_reply(await _active(job, asked))
+        form = services(request).options.snapshot().text("live_previews_image_format")
+        return json_reply(await _active(job, asked, form if form in PREVIEW_FORMATS else "png"))
     text = f"In queue: {standing.position}/{standing.waiting}" if standing.queued else "Waiting..."
     reply = InternalProgressResponse(
         False, standing.queued, standing.completed, id_live_preview=-1, textinfo=text
@@ -116,11 +120,13 @@ async def internal_progress(request: Request) -> Response:
     return json_reply(reply)
 
 
-async def _active(job: Job, asked: InternalProgressRequest) -> InternalProgressResponse:
+async def _active(job: Job, asked: InternalProgressRequest, form: str) -> InternalProgressResponse:
     share, preview = job.progress.fraction(), job.progress.preview
+    if asked.live_preview:
+        job.progress.watch()
     shown = None
     if asked.live_preview and preview is not None and preview.number != asked.id_live_preview:
-        shown = "data:image/png;base64," + await _picture(preview, "png")
+        shown = f"data:image/{form};base64," + await picture(preview, form)
     return InternalProgressResponse(
         active=True,
         queued=False,

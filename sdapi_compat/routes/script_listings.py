@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sdapi_compat.options.table import BY_KEY
 from sdapi_compat.routes.reply import json_reply
 from sdapi_compat.routes.state import services
 from sdapi_compat.sampling.table import SAMPLERS, SCHEDULERS
 from sdapi_compat.schema.scripts import ScriptArg, ScriptInfo, ScriptsList
 from sdapi_compat.scripting.arguments import describe
-from sdapi_compat.scripting.index import WITHOUT_EFFECT
+from sdapi_compat.scripting.index import EXTRA_OPTIONS, WITHOUT_EFFECT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from sdapi_compat.options.snapshot import Snapshot
     from sdapi_compat.services import Services
 
 KINDS = ("txt2img", "img2img")
@@ -37,9 +39,13 @@ async def script_info(request: Request) -> Response:
 def _info(held: Services, name: str, kind: str) -> ScriptInfo:
     plugin = held.scripts.scripts.get(name) or held.scripts.extensions.get(name)
     if plugin is None:
-        arguments = without_effect([info.title for info in held.catalog.checkpoints])[name]
+        arguments = (
+            options_arguments(held.options.snapshot(), f"extra_options_{kind}")
+            if name == EXTRA_OPTIONS
+            else page_arguments([info.title for info in held.catalog.checkpoints])[name]
+        )
     else:
-        arguments = [ScriptArg(*info) for info in describe(plugin.Arguments)]
+        arguments = [ScriptArg(*info) for info in describe(plugin.Arguments, kind)]
     return ScriptInfo(
         name=name,
         is_alwayson=name not in held.scripts.scripts,
@@ -48,11 +54,15 @@ def _info(held: Services, name: str, kind: str) -> ScriptInfo:
     )
 
 
-def without_effect(checkpoints: Sequence[str]) -> dict[str, list[ScriptArg]]:
+def options_arguments(snapshot: Snapshot, key: str) -> list[ScriptArg]:
+    """Arguments of "Extra options": the options that the option `key` names, with their values."""
+    return [ScriptArg(BY_KEY[name].label, snapshot[name]) for name in snapshot.names(key) if name in BY_KEY]
+
+
+def page_arguments(checkpoints: Sequence[str]) -> dict[str, list[ScriptArg]]:
     """Arguments of the always-on parts that A1111 1.10.1 lists and, over the API, ignores."""
     samplers, schedules = [spec.name for spec in SAMPLERS], [spec.label for spec in SCHEDULERS]
     arguments = [
-        [],
         [
             ScriptArg("Refiner", False),
             ScriptArg("Checkpoint", "", choices=list(checkpoints)),
@@ -72,4 +82,4 @@ def without_effect(checkpoints: Sequence[str]) -> dict[str, list[ScriptArg]]:
             ScriptArg("Resize seed from height", 0, 0, 2048, 8),
         ],
     ]
-    return dict(zip(WITHOUT_EFFECT, arguments, strict=True))
+    return dict(zip(WITHOUT_EFFECT[1:], arguments, strict=True))

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from sdapi_compat.routes import (
+    events,
     extras,
     generation,
     internal,
+    jobs,
     listings,
+    metrics,
     model,
     options,
     pages,
@@ -46,7 +49,7 @@ def post(path: str, handler: Handler) -> Route:
 
 def all_routes(services: Services) -> list[BaseRoute]:
     """The server's own routes, then those of extensions."""
-    routes: list[BaseRoute] = [*GENERATION, *CONTROL, *LISTS, *MODEL, *INTERNAL, *PAGES]
+    routes: list[BaseRoute] = [*GENERATION, *JOBS, *CONTROL, *LISTS, *MODEL, *INTERNAL, *PAGES]
     routes += [post(path, unbuilt.unbuilt(reason)) for path, reason in unbuilt.REASONS.items()]
     if services.settings.api_server_stop:
         routes += POWER
@@ -61,6 +64,14 @@ GENERATION = [
     post(f"{API}/png-info", generation.png_info),
     post(f"{API}/extra-single-image", extras.single),
     post(f"{API}/extra-batch-images", extras.batch),
+]
+JOBS = [
+    get(f"{API}/jobs", jobs.listing),
+    # Ids may hold slashes, so the longer paths come first.
+    get(f"{API}/jobs/{{id:path}}/images/{{n:int}}", jobs.image),
+    get(f"{API}/jobs/{{id:path}}/events", events.events),
+    get(f"{API}/jobs/{{id:path}}", jobs.show),
+    Route(f"{API}/jobs/{{id:path}}", jobs.delete, methods=["DELETE"]),
 ]
 CONTROL = [
     get(f"{API}/progress", progress.progress),
@@ -99,6 +110,7 @@ MODEL = [
 INTERNAL = [
     get("/healthz", internal.healthz),
     get("/readyz", internal.readyz),
+    get("/metrics", metrics.metrics),
     get("/internal/ping", internal.ping),
     post("/internal/progress", progress.internal_progress),
     get("/internal/pending-tasks", progress.pending_tasks),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sdapi_compat.sampling.ask import BrownianSource
-from sdapi_compat.sampling.brownian import BrownianTree
+from sdapi_compat.sampling.brownian import BrownianNoise
 from sdapi_compat.sampling.philox import PhiloxGenerator
 
 Source: TypeAlias = Literal["GPU", "CPU", "NV"]
@@ -75,10 +75,12 @@ class ImageNoise:
         seeds = self.seeds.seeds
         entropies = [seed % 2**64 for seed in seeds] if per_image else [_batch_entropy(seeds[-1])]
         shape = self.shape if per_image else (len(seeds), *self.shape)
-        tree = BrownianTree(entropies, sigma_min, sigma_max, lambda seed: self._stream(seed)(shape))
+        source = self.seeds.source
+        like = torch.empty(shape, device=_drawn_on(source, self.device))
+        brownian = BrownianNoise(entropies, sigma_min, sigma_max, like, nvidia=source == "NV")
 
         def between(sigma: float, sigma_next: float, /) -> Tensor:
-            noise = tree(sigma, sigma_next).to(self.device)
+            noise = brownian(sigma, sigma_next).to(self.device)
             return noise if per_image else noise[0]
 
         return between
@@ -108,9 +110,13 @@ def noise_stream(seed: int, source: Source, device: torch.device) -> NoiseStream
     if source == "NV":
         philox = PhiloxGenerator(seed)
         return lambda shape: torch.from_numpy(philox.randn(shape))
-    where = device if source == "GPU" and device.type != "mps" else torch.device("cpu")
+    where = _drawn_on(source, device)
     generator = torch.Generator(where).manual_seed(seed)
     return lambda shape: torch.randn(tuple(shape), generator=generator, device=where)
+
+
+def _drawn_on(source: Source, device: torch.device) -> torch.device:
+    return device if source == "GPU" and device.type != "mps" else torch.device("cpu")
 
 
 def encoder_noise(seed: int) -> torch.Generator:

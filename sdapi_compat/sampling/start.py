@@ -69,7 +69,8 @@ class SamplerRun:
 
     schedule: the model's own. noise: fresh, its `first` not yet called. clean: latents (B, C, h, w) of the
     picture to start from, None to start from noise; it goes with `rules.t_enc`. noise_multiplier: option or
-    field initial_noise_multiplier (img2img only). extra_noise: option img2img_extra_noise.
+    field initial_noise_multiplier (img2img only). extra_noise: option img2img_extra_noise. initial: unit
+    noise (B, C, h, w) to start from in place of `noise`'s first.
     """
 
     rules: SamplerRules
@@ -79,6 +80,7 @@ class SamplerRun:
     clean: Tensor | None = None
     noise_multiplier: float = 1.0
     extra_noise: float = 0.0
+    initial: Tensor | None = None
 
     @property
     def steps(self) -> int:
@@ -128,7 +130,7 @@ def _initial_sigma(run: SamplerRun) -> Tensor:
     """x0 + sigma * noise; with sgm_noise_multiplier, noise alone has the deviation of noise and unit data."""
     if not run.sigmas:
         raise Fault("IndexError", "index 0 is out of bounds for dimension 0 with size 0")
-    noise, sigma = run.noise.first(), run.sigmas[0]
+    noise, sigma = _first(run), run.sigmas[0]
     if run.clean is None:
         return noise * (math.sqrt(1 + sigma**2) if run.rules.sgm_noise_multiplier else sigma)
     return run.clean + noise * (run.noise_multiplier * (sigma + run.extra_noise))
@@ -136,7 +138,7 @@ def _initial_sigma(run: SamplerRun) -> Tensor:
 
 def _initial_timestep(run: SamplerRun) -> Tensor:
     """sqrt(abar) * x0 + sqrt(1 - abar) * noise, at the time above those the run visits."""
-    noise = run.noise.first()
+    noise = _first(run)
     if run.clean is None or run.rules.t_enc is None:
         return noise
     if not -len(run.plan.timesteps) <= run.rules.t_enc < len(run.plan.timesteps):
@@ -144,6 +146,10 @@ def _initial_timestep(run: SamplerRun) -> Tensor:
     abar = run.schedule.alpha_bar(run.plan.timesteps[run.rules.t_enc])
     level = math.sqrt(1 - abar) + run.extra_noise * math.sqrt(abar)
     return math.sqrt(abar) * run.clean + noise * (run.noise_multiplier * level)
+
+
+def _first(run: SamplerRun) -> Tensor:
+    return run.noise.first() if run.initial is None else run.initial
 
 
 def _solver_range(run: SamplerRun) -> dpm_solver.SigmaRange:

@@ -177,6 +177,16 @@ SCHEDULER_BY_TEXT: dict[str, SchedulerSpec] = {spec.name: spec for spec in SCHED
 }
 
 
+def schedule_type(sampler: str, scheduler: str) -> str | None:
+    """The label of the schedule a pass really follows, as its infotext names it; None where it names none."""
+    spec = SAMPLER_BY_NAME[sampler]
+    if spec.family == "timestep":
+        return None
+    text = scheduler if scheduler != AUTOMATIC else spec.scheduler or AUTOMATIC
+    found = SCHEDULER_BY_TEXT.get(text, SCHEDULERS[0])
+    return None if found.label == AUTOMATIC else found.label
+
+
 class Resolved(NamedTuple):
     """A sampler's display name and a scheduler's label."""
 

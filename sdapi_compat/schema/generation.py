@@ -5,7 +5,7 @@ The order of the fields is the order of the `parameters` echo in the reply (A111
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -62,6 +62,26 @@ Infotext = Annotated[
         examples=["a lighthouse\nSteps: 20, Sampler: Euler a, CFG scale: 7.0, Seed: 1, Size: 512x512"],
     ),
 ]
+
+Webhook = Annotated[
+    str | None,
+    Meta(
+        description=(
+            "Not of the original: URL to which signed messages about the job are posted; needs a server "
+            "started with --webhook-secret."
+        ),
+        examples=["https://example.com/hooks/pictures"],
+    ),
+]
+WebhookEvents = Annotated[
+    list[Literal["start", "completed", "failed"]] | None,
+    Meta(
+        description="Not of the original: what webhook is told of; null is everything.",
+        examples=[["completed", "failed"]],
+    ),
+]
+OWN_FIELDS = frozenset({"webhook", "webhook_events"})
+"""Fields the original does not have: echoed in `parameters` only where the client set them."""
 
 
 class GenerationRequest(Struct, frozen=True):

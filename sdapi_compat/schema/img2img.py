@@ -16,6 +16,8 @@ from sdapi_compat.schema.generation import (
     ScriptArgs,
     ScriptName,
     SendImages,
+    Webhook,
+    WebhookEvents,
 )
 
 
@@ -128,3 +130,5 @@ class StableDiffusionProcessingImg2Img(GenerationRequest, frozen=True):
     save_images: SaveImages = False
     alwayson_scripts: AlwaysonScripts = field(default_factory=dict)
     infotext: Infotext = None
+    webhook: Webhook = None
+    webhook_events: WebhookEvents = None

@@ -6,6 +6,7 @@ Operations and schemas have the names they have in the original's document: clie
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -67,7 +68,7 @@ def document(routes: Sequence[RouteDoc], tables: Mapping[str, Schema], about: Ab
 
 def collect(routes: Sequence[RouteDoc]) -> Schemas:
     """The schemas of the types that `routes` take and give, and of the error replies."""
-    kinds = [kind for doc in routes for kind in (doc.request, doc.response)]
+    kinds = [kind for doc in routes for kind in (doc.request, doc.response, *doc.others.values())]
     types = list(dict.fromkeys(k for k in kinds if k is not None and not isinstance(k, Mapping)))
     references, named = msgspec.json.schema_components(
         [*types, HTTPValidationError, ErrorReply], ref_template=REFERENCE
@@ -110,7 +111,7 @@ def parameter(query: QueryParameter) -> dict[str, Any]:
     """One parameter of an operation."""
     return {
         "name": query.name,
-        "in": "query",
+        "in": query.place,
         "required": query.required,
         "description": query.description,
         "schema": query.schema,
@@ -136,12 +137,20 @@ def responses(doc: RouteDoc, schemas: Schemas, secured: bool) -> dict[str, Any]:
             name: {"description": words, "schema": {"type": "string"}} for name, words in doc.headers.items()
         }
     entries: dict[str, Any] = {"200": success}
+    for status, kind in doc.others.items():
+        content = {"application/json": {"schema": schemas.of(kind)}}
+        entries[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
     if secured:
         entries["401"] = error("The login is missing or wrong.", ErrorReply)
     entries |= {str(status): error(words, ErrorReply) for status, words in doc.errors.items()}
-    if doc.request is not None or any(query.schema.get("type") != "string" for query in doc.query):
+    if doc.request is not None or any(_can_be_unfit(query) for query in doc.query):
         entries["422"] = error("Validation Error", HTTPValidationError)
     return dict(sorted(entries.items()))
+
+
+def _can_be_unfit(query: QueryParameter) -> bool:
+    """Whether there are values that are refused; a path that does not fit belongs to no route."""
+    return query.place != "path" and (query.schema.get("type") != "string" or "enum" in query.schema)
 
 
 def response_schema(doc: RouteDoc, schemas: Schemas) -> Schema:

@@ -23,6 +23,7 @@ class Tag(Enum):
 
     GENERATE = "Make pictures from texts and pictures."
     EXTRAS = "Enlarge, restore, describe and read finished pictures."
+    JOBS = "Jobs by their names, while they are done and after."
     PROGRESS = "Follow, stop and skip jobs."
     OPTIONS = "Read and change options, read the command line."
     LISTS = "What there is to choose from."
@@ -34,12 +35,13 @@ class Tag(Enum):
 
 
 class QueryParameter(Struct, frozen=True):
-    """A parameter in the URL."""
+    """A parameter in the URL or in the headers. `place`: query, path or header."""
 
     name: str
     schema: Schema
     description: str
     required: bool = False
+    place: str = "query"
 
 
 class RouteDoc(Struct, frozen=True, kw_only=True):
@@ -47,7 +49,7 @@ class RouteDoc(Struct, frozen=True, kw_only=True):
 
     `request` and `response` are msgspec types, schemas, or None where there is nothing to tell. `examples`
     are requests that work, by name. `errors` are the meanings of error statuses, whose body is an ErrorReply.
-    `headers` are what the reply's own headers mean.
+    `headers` are what the reply's own headers mean. `others`: types of replies with another good status.
     """
 
     method: str
@@ -63,3 +65,4 @@ class RouteDoc(Struct, frozen=True, kw_only=True):
     examples: Mapping[str, Any] = field(default_factory=dict)
     errors: Mapping[int, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[int, Any] = field(default_factory=dict)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sdapi_compat.schema import examples, extras, generation, progress
+from sdapi_compat.schema import examples, extras, generation, jobs, progress
 from sdapi_compat.schema.img2img import StableDiffusionProcessingImg2Img
 from sdapi_compat.schema.route_docs import EMPTY, NULL, QueryParameter, RouteDoc, Tag
 from sdapi_compat.schema.txt2img import StableDiffusionProcessingTxt2Img
 
+CANCELLED = "The job was cancelled."
 BAD_IMAGE = "A picture cannot be read, or the work failed."
 ID_TASK = QueryParameter(
     "id_task",
@@ -18,6 +19,27 @@ HEADERS = {
     "X-Sdapi-Ignored-Fields": "Fields of the request that are unknown here, separated by commas.",
     "X-Sdapi-Task-Id": "Name of the job.",
 }
+
+WISHES = (
+    QueryParameter(
+        "Prefer",
+        {"type": "string", "examples": ["respond-async", "respond-async, wait=20"]},
+        "With respond-async the answer is 202 and where the job is, after `wait` seconds unless it is done.",
+        place="header",
+    ),
+    QueryParameter(
+        "Idempotency-Key",
+        {"type": "string", "maxLength": 255},
+        "The same request under the same key is the same job, and has the same answer.",
+        place="header",
+    ),
+    QueryParameter(
+        "X-On-Disconnect",
+        {"type": "string", "enum": ["cancel", "finish"]},
+        "What becomes of the job when its client goes away; without it what --on-disconnect says.",
+        place="header",
+    ),
+)
 
 GENERATION = (
     RouteDoc(
@@ -31,7 +53,9 @@ GENERATION = (
         response=generation.TextToImageResponse,
         examples=examples.TXT2IMG,
         headers=HEADERS,
-        errors={500: "The work failed; the reply names the reason."},
+        query=WISHES,
+        others={202: jobs.Accepted},
+        errors={409: CANCELLED, 500: "The work failed; the reply names the reason."},
     ),
     RouteDoc(
         method="POST",
@@ -44,7 +68,9 @@ GENERATION = (
         response=generation.ImageToImageResponse,
         examples=examples.IMG2IMG,
         headers=HEADERS,
-        errors={404: "No picture was sent.", 500: BAD_IMAGE},
+        query=WISHES,
+        others={202: jobs.Accepted},
+        errors={404: "No picture was sent.", 409: CANCELLED, 500: BAD_IMAGE},
     ),
 )
 

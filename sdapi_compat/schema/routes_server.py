@@ -102,6 +102,7 @@ SERVER = (
     stop("stop", "stop_webui", "End the server in order"),
     probe("/healthz", "healthz", "Whether the process answers", server.Health),
     probe("/readyz", "readyz", "Whether a generation would start at once", server.Health),
+    probe("/metrics", "metrics", "Counts for Prometheus, in its text format", TEXT),
     probe("/internal/ping", "ping", "Nothing, quickly", EMPTY),
     probe(
         "/internal/profile-startup",

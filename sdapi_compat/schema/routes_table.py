@@ -7,12 +7,14 @@ from types import MappingProxyType
 
 from sdapi_compat.schema.route_docs import RouteDoc
 from sdapi_compat.schema.routes_generation import EXTRAS, GENERATION, PROGRESS
+from sdapi_compat.schema.routes_jobs import JOBS
 from sdapi_compat.schema.routes_lists import LISTS, MODELS, SCRIPTS, SETTINGS
 from sdapi_compat.schema.routes_server import COMPATIBILITY, SERVER, TRAINING
 
 ROUTES: tuple[RouteDoc, ...] = (
     *GENERATION,
     *EXTRAS,
+    *JOBS,
     *PROGRESS,
     *SETTINGS,
     *LISTS,

@@ -13,6 +13,15 @@ COMPUTE: tuple[Flag, ...] = (
     Flag("--no-half", "switch", False, "Compute in 32 bits.", WORKS),
     Flag("--no-half-vae", "switch", False, "Decode and encode pictures in 32 bits.", WORKS),
     Flag(
+        "--tiled-vae-above",
+        "integer",
+        2048,
+        "Decode and encode pictures with more pixels than a square of this side in tiles; 0: only those that "
+        "memory does not suffice for.",
+        WORKS,
+        listed=False,
+    ),
+    Flag(
         "--precision",
         "text",
         "autocast",
@@ -34,7 +43,13 @@ COMPUTE: tuple[Flag, ...] = (
     Flag("--medvram-sdxl", "switch", False, "--medvram for SDXL only.", SDXL_MEMORY),
     Flag("--lowvram", "switch", False, "Keep one layer at a time on the GPU; much slower.", WORKS),
     Flag("--lowram", "switch", False, "Load checkpoints straight to the GPU.", LOADING),
-    Flag("--xformers", "switch", False, "Attention of the xformers package, which must be installed.", WORKS),
+    Flag(
+        "--xformers",
+        "switch",
+        False,
+        "Attention of the xformers package; without it PyTorch's own, and a warning.",
+        WORKS,
+    ),
     Flag("--force-enable-xformers", "switch", False, "Attention: xformers, unchecked.", ATTENTION),
     Flag("--xformers-flash-attention", "switch", False, "Attention: xformers with flash.", ATTENTION),
     Flag("--opt-split-attention", "switch", False, "Attention: split.", ATTENTION),

@@ -12,6 +12,7 @@ from sdapi_compat.settings.arguments import Parser, build_parser
 from sdapi_compat.settings.settings import Settings
 from sdapi_compat.settings.table import FLAGS, GROUPS
 from sdapi_compat.settings.users import all_users
+from sdapi_compat.settings.webhook_secrets import webhook_secrets
 
 HIDDEN = "<hidden>"
 DEFAULT_PORTS = range(7860, 7960)
@@ -22,12 +23,14 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     """Settings from the arguments (without the program's name) and the environment.
 
     COMMANDLINE_ARGS is split as a shell would and appended to argv. SDAPI_DATA_DIR is the data folder where
-    --data-dir is not given. Underscores in flag names count as dashes, and names may be shortened. What is
-    wrong is printed and ends the process with status 2 (SystemExit); unknown flags are passed over when
-    IGNORE_CMD_ARGS_ERRORS is set. --help prints the table and ends the process with status 0.
+    --data-dir is not given, SDAPI_WEBHOOK_SECRET the secret where --webhook-secret is not. Underscores in
+    flag names count as dashes, and names may be shortened. What is wrong is printed and ends the process with
+    status 2 (SystemExit); unknown flags are passed over when IGNORE_CMD_ARGS_ERRORS is set. --help prints the
+    table and ends the process with status 0.
     """
     parser = build_parser(GROUPS)
     values = _values(parser, [*argv, *_extra_arguments(parser, environ)], environ)
+    values["webhook_secret"] = values["webhook_secret"] or environ.get("SDAPI_WEBHOOK_SECRET")
     return _settings(parser, _with_absolute_paths(values, environ))
 
 
@@ -88,6 +91,7 @@ def _settings(parser: Parser, values: dict[str, Any]) -> Settings:
 PLAIN = (
     "api_log",
     "api_server_stop",
+    "webhook_allow_local",
     "cors_allow_origins_regex",
     "timeout_keep_alive",
     "skip_load_model_at_start",
@@ -100,6 +104,7 @@ PLAIN = (
     "unix_filenames_sanitization",
     "no_half",
     "no_half_vae",
+    "tiled_vae_above",
     "precision",
     "device_id",
     "medvram",
@@ -131,12 +136,14 @@ def _security(parser: Parser, values: Mapping[str, Any]) -> dict[str, Any]:
             parser.error(f"{path} does not exist")
     try:
         users = all_users(values)
+        secrets = webhook_secrets(values["webhook_secret"])
     except (OSError, ValueError) as error:
         parser.error(str(error))
     return {
         "tls_certfile": certificate,
         "tls_keyfile": key,
         "users": users,
+        "webhook_secrets": secrets,
         "cors_allow_origins": _names(values["cors_allow_origins"]),
         "freeze_settings_in_sections": frozenset(_names(values["freeze_settings_in_sections"])),
         "freeze_specific_settings": frozenset(_names(values["freeze_specific_settings"])),
@@ -146,10 +153,16 @@ def _security(parser: Parser, values: Mapping[str, Any]) -> dict[str, Any]:
 def _limits(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "max_body_bytes": values["max_body_mb"] * 1024 * 1024,
+        "max_fetch_bytes": values["max_fetch_mb"] * 1024 * 1024,
         "max_pixels": values["max_pixels"],
         "max_image_size": values["max_image_size"],
         "max_queue": values["max_queue"],
+        "max_batch": 1 if values["no_merge"] else values["max_batch"],
+        "watchdog_seconds": values["watchdog_seconds"],
         "graceful_timeout": values["graceful_timeout"],
+        "on_disconnect": values["on_disconnect"],
+        "jobs_max_age": values["jobs_max_age"] * 3600.0,
+        "jobs_max_bytes": values["jobs_max_mb"] * 1024 * 1024,
     }
 
 
@@ -168,6 +181,7 @@ def _folders(values: Mapping[str, Any], data: Path) -> dict[str, Any]:
         **{name: _optional(values[name]) for name in ("ckpt_dir", "vae_dir", "vae_path")},
         **{name: Path(values[name]) for name in (*fixed, "scripts_dir", "extensions_dir")},
         "styles_files": tuple(values["styles_file"]),
+        "jobs_dir": None if values["no_job_store"] else Path(values["jobs_dir"]),
     }
 
 

@@ -18,6 +18,15 @@ class User(msgspec.Struct, frozen=True):
         return f"User(name={self.name!r}, password=<hidden>)"
 
 
+class WebhookSecret(msgspec.Struct, frozen=True):
+    """What webhooks are signed with. Never shown."""
+
+    key: bytes
+
+    def __repr__(self) -> str:
+        return "WebhookSecret(<hidden>)"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one server process. Fields are named as their flags; paths are absolute.
 
@@ -46,12 +55,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     loglevel: str
     skip_load_model_at_start: bool
 
+    webhook_secrets: tuple[WebhookSecret, ...]
+    """Empty: no webhooks."""
+    webhook_allow_local: bool
+
     max_body_bytes: int
+    max_fetch_bytes: int
+    """Of all pictures that one request names by URL."""
     max_pixels: int
     max_image_size: int
     max_queue: int
+    max_batch: int
+    """Pictures that may be in work at once; 1: one generation after the other."""
+    watchdog_seconds: float
+    """0: no watchdog."""
     graceful_timeout: float
     """Seconds."""
+    on_disconnect: Literal["finish", "cancel"]
+    jobs_dir: Path | None
+    """None: jobs are not kept."""
+    jobs_max_age: float
+    """Seconds."""
+    jobs_max_bytes: int
 
     freeze_settings: bool
     freeze_settings_in_sections: frozenset[str]
@@ -83,6 +108,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     no_half: bool
     no_half_vae: bool
+    tiled_vae_above: int
+    """Pixels; 0 or less: only when memory runs out."""
     precision: Literal["autocast", "full", "half"]
     use_cpu: tuple[str, ...]
     """Lower-case names of parts; "all" stands for every part."""

@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 from sdapi_compat.routes import table, unbuilt
 
-ROW = re.compile(r"^\| (GET|POST) \| `([^`]+)` \|", re.MULTILINE)
+ROW = re.compile(r"^\| (GET|POST|DELETE) \| `([^`]+)` \|", re.MULTILINE)
 
 
 def mounted() -> set[tuple[str, str]]:
     """(method, path) of every route the server can have by itself."""
     groups = (
-        table.GENERATION, table.CONTROL, table.LISTS, table.MODEL, table.INTERNAL, table.PAGES, table.POWER,
+        table.GENERATION, table.JOBS, table.CONTROL, table.LISTS, table.MODEL, table.INTERNAL, table.PAGES, table.POWER,
     )  # fmt: skip
     routes = {
-        (method, route.path)
+        (method, route.path_format)
         for group in groups
         for route in group
         for method in route.methods or ()

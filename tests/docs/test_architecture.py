@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from sdapi_compat.engine import asks
-from sdapi_compat.engine.engine import Engine
+from sdapi_compat.engine.loop import Loop
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "sdapi_compat"
@@ -39,7 +39,7 @@ def test_every_file_is_listed(page: Callable[[str], str]) -> None:
 def test_verbs_are_methods(page: Callable[[str], str]) -> None:
     verbs = first_column(page("architecture.md"), "Verb")
     assert len(verbs) == 5
-    assert [verb for verb in verbs if not hasattr(Engine, f"_{verb}")] == []
+    assert [verb for verb in verbs if not hasattr(Loop, f"_{verb}")] == []
 
 
 def test_every_ask_is_listed(page: Callable[[str], str]) -> None:

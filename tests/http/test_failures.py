@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http.client import HTTPConnection
 from typing import Any
 
@@ -47,3 +48,9 @@ def test_files_that_do_not_load_are_named_in_the_log(stocked: Any) -> None:
     logged = stocked.log.read_text()
     assert "scripts/unloadable.py could not be loaded and is left out" in logged
     assert "unloadable" not in stocked.get("/sdapi/v1/scripts").text
+
+
+def test_xformers_that_cannot_be_used_is_a_warning(start_server: Callable[..., Any]) -> None:
+    started = start_server("--xformers", "--use-cpu", "all")
+    assert "--xformers has no effect: it needs an NVIDIA GPU" in started.log.read_text()
+    assert len(started.txt2img(steps=1)["images"]) == 1

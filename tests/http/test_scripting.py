@@ -181,3 +181,70 @@ def test_arguments_of_scripts_are_described_in_the_openapi_document(stocked: Any
 
 def test_routes_of_an_extension_answer(stocked: Any) -> None:
     assert stocked.get("/everything/hello").json() == {"hello": "extension"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"refiner": {"args": [True, "no such checkpoint", 0.5]}},
+        {"Seed": {"args": [77, True, 5, 0.5, 0, 0]}},
+        {"SAMPLER": {"args": [30, "Heun", "Karras"]}},
+        {"Comments": {"args": ["x"]}},
+        {"Hypertile": {"args": [1]}},
+    ],
+)
+def test_parts_of_the_page_change_nothing_and_that_is_told(server: Any, entry: dict[str, Any]) -> None:
+    """A1111 1.10.1 sets these up for its page only."""
+    reply = server.post(TXT2IMG, TINY | {"alwayson_scripts": entry, "nonsense": 1})
+    assert reply.status_code == 200
+    assert reply.json()["images"] == server.post(TXT2IMG, TINY).json()["images"]
+    assert reply.headers["X-Sdapi-Ignored-Fields"] == f"nonsense, alwayson_scripts.{next(iter(entry))}"
+
+
+@pytest.mark.parametrize("name", ["refiner", "Comments", "Extra options", "Hypertile", "seed", "sampler"])
+@pytest.mark.parametrize("entry", [{}, {"args": []}, None])
+def test_built_in_names_without_arguments_are_nothing_to_speak_of(server: Any, name: str, entry: Any) -> None:
+    reply = server.post(TXT2IMG, TINY | {"alwayson_scripts": {name: entry}})
+    assert reply.status_code == 200
+    assert "X-Sdapi-Ignored-Fields" not in reply.headers
+
+
+@pytest.fixture
+def extra_options(server: Any) -> Any:
+    names = {"extra_options_txt2img": ["CLIP_stop_at_last_layers", "eta_noise_seed_delta"]}
+    assert server.post("/sdapi/v1/options", names).status_code == 200
+    yield
+    assert server.post("/sdapi/v1/options", {"extra_options_txt2img": []}).status_code == 200
+
+
+@pytest.mark.usefixtures("extra_options")
+def test_extra_options_set_the_options_they_are_made_of(server: Any, photo: Image.Image) -> None:
+    entry = {"Extra options": {"args": [2, 31337]}}
+    overrides = {"CLIP_stop_at_last_layers": 2, "eta_noise_seed_delta": 31337}
+    wanted = server.txt2img(override_settings=overrides, sampler_name="Euler a")
+    made = server.txt2img(alwayson_scripts=entry, sampler_name="Euler a")
+    assert made["images"] == wanted["images"] != server.txt2img(sampler_name="Euler a")["images"]
+    assert "Clip skip: 2" in json.loads(made["info"])["infotexts"][0]
+    own = server.txt2img(alwayson_scripts=entry, override_settings={"CLIP_stop_at_last_layers": 1})
+    assert "Clip skip" not in json.loads(own["info"])["infotexts"][0]
+    assert (
+        "Clip skip" not in json.loads(server.img2img(photo, alwayson_scripts=entry)["info"])["infotexts"][0]
+    )
+
+
+@pytest.mark.usefixtures("extra_options")
+def test_script_info_tells_what_extra_options_sets(server: Any) -> None:
+    infos = server.get("/sdapi/v1/script-info").json()
+    found = {info["is_img2img"]: info["args"] for info in infos if info["name"] == "extra options"}
+    assert found[True] == []
+    labels = {hint["name"]: hint["label"] for hint in server.get("/internal/quicksettings-hint").json()}
+    assert [(argument["label"], argument["value"]) for argument in found[False]] == [
+        (labels["CLIP_stop_at_last_layers"], 1),
+        (labels["eta_noise_seed_delta"], 0),
+    ]
+
+
+def test_an_extra_option_that_does_not_fit_is_told(server: Any, extra_options: None) -> None:
+    reply = server.post(TXT2IMG, TINY | {"alwayson_scripts": {"extra options": {"args": ["many"]}}})
+    assert reply.status_code == 500
+    assert reply.json()["error"] == "ValueError"

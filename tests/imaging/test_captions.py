@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image, ImageChops
 
+from sdapi_compat.imaging import grid
 from sdapi_compat.imaging.captions import Caption, Captions, CaptionStyle, annotate, prompt_matrix
 
 CELL = (64, 48)
@@ -120,3 +122,16 @@ def test_several_captions_stand_below_each_other(noise: Any) -> None:
 def test_a_missing_font_file_is_an_error(noise: Any) -> None:
     with pytest.raises(OSError, match="cannot open"):
         annotate(sheet_of(1, 1, noise), CELL, captions(["a"], [""]), CaptionStyle(font="no-such-font.ttf"))
+
+
+@pytest.mark.parametrize("text", ["картина", "日本語", "x" * 600])
+def test_any_text_is_written(text: str) -> None:
+    result = annotate(Image.new("RGB", (400, 400), "white"), (400, 400), captions([text], [""]))
+    assert ink(result.crop((0, 0, 400, result.height - 400))) is not None
+
+
+def test_a_legend_of_the_original_pixel_for_pixel() -> None:
+    pictures = Path(__file__).resolve().parents[1] / "parity" / "data" / "pictures"
+    cells = [Image.open(pictures / f"086-{number}.png") for number in range(1, 5)]
+    result = annotate(grid.make(cells, 2), (64, 64), prompt_matrix(["on a table", "snow"]))
+    assert result.tobytes() == Image.open(pictures / "086-0.png").tobytes()

@@ -107,6 +107,10 @@ def test_rgba_blends_with_a_cropped_second(noise: Any) -> None:
         {"factor": 100_000},
         {"resize_mode": 1, "width": 1, "height": 50_000},
         {"factor": 2.1, "max_pixels": 64},
+        {"factor": 1e300},
+        {"factor": float("inf")},
+        {"resize_mode": 1, "width": 10**400, "height": 1},
+        {"resize_mode": 1, "width": 1, "height": 10**400},
     ],
 )
 def test_results_too_large_are_refused(fields: Any, noise: Any) -> None:

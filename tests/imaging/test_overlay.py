@@ -111,3 +111,14 @@ def test_unmasked_pixels_are_never_touched(source: Any, generated: Any, mask: An
             assert result[3 * i : 3 * i + 3] == source[3 * i : 3 * i + 3]
         if level == 255:
             assert result[3 * i : 3 * i + 3] == generated[3 * i : 3 * i + 3]
+
+
+def test_a_mask_of_the_result_becomes_one_of_the_whole_picture() -> None:
+    mask = Image.linear_gradient("L").resize((32, 32))
+    assert overlay.uncropped(mask, (32, 32), None).tobytes() == mask.tobytes()
+    assert overlay.uncropped(mask, (64, 48), None).size == (64, 48)
+    placed = overlay.uncropped(mask, (64, 48), (10, 8, 16, 16))
+    assert (placed.mode, placed.size) == ("L", (64, 48))
+    left, top, right, bottom = placed.getbbox()
+    assert (left, right, bottom) == (10, 26, 24)
+    assert 8 <= top < 10

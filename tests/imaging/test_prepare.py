@@ -186,3 +186,22 @@ def test_sizes_always_fit(data: Any, size: Any, job_size: Any, only_masked: Any,
     )
     expected = (width, height) if only_masked else (job_width, job_height)
     assert result.image.size == expected
+
+
+@pytest.mark.parametrize("fill_mode", [0, 1])
+def test_the_original_is_kept_beside_what_is_encoded(mask: Any, fill_mode: int) -> None:
+    picture = Image.linear_gradient("L").resize((64, 48)).convert("RGB")
+    geometry = prepare_mask(mask, MaskSettings(64, 48, only_masked=False))
+    prepared = prepare_image(picture, ImageSettings(64, 48, inpainting_fill=fill_mode), geometry)
+    assert prepared.original == Pixels.from_pil(picture)
+    assert (prepared.image == prepared.original) == (fill_mode == 1)
+
+
+def test_a_latent_mask_says_what_is_filled(mask: Any) -> None:
+    picture = Image.linear_gradient("L").resize((64, 48)).convert("RGB")
+    geometry = prepare_mask(mask, MaskSettings(64, 48, only_masked=False))
+    own = painted((64, 48), (0, 0, 10, 48))
+    geometry = msgspec.structs.replace(geometry, latent_mask=Pixels.from_pil(own))
+    prepared = prepare_image(picture, ImageSettings(64, 48, inpainting_fill=0), geometry)
+    assert prepared.image == Pixels.from_pil(fill(picture, own))
+    assert prepared.overlay == prepare_image(picture, ImageSettings(64, 48), geometry).overlay

@@ -87,6 +87,28 @@ def test_urls_are_refused(text: Any) -> None:
     assert refusal(text) == (500, "Requests not allowed")
 
 
+def test_urls_that_were_fetched_are_read(noise: Any, encoded: Any) -> None:
+    picture = noise(16, 16)
+    fetched = {"https://example.org/a.png": base64.b64decode(encoded(picture))}
+    assert wire.decode(" https://example.org/a.png\n", fetched=fetched).tobytes() == picture.tobytes()
+    with pytest.raises(ApiError, match="Requests not allowed"):
+        wire.decode("https://example.org/b.png", fetched=fetched)
+    assert not wire.is_url(encoded(picture))
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>", b"GIF89a", b"\x89PNG\r\n\x1a\n"])
+def test_what_was_fetched_and_is_no_image(data: bytes) -> None:
+    with pytest.raises(ApiError) as caught:
+        wire.decode("http://x/", fetched={"http://x/": data})
+    assert (caught.value.status, caught.value.detail) == (500, "Invalid image url")
+
+
+def test_what_was_fetched_has_the_same_limits() -> None:
+    with pytest.raises(ApiError) as caught:
+        wire.decode("http://x/", fetched={"http://x/": base64.b64decode(png_claiming(60000, 60000))})
+    assert caught.value.status == 413
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdapi_compat.metadata.infotext import parse, parse_pairs, quote, unquote, write
+from sdapi_compat.metadata.infotext import extended, parse, parse_pairs, quote, unquote, write
 
 # Written by A1111 1.10.1.
 APPLE = (
@@ -284,3 +284,19 @@ def test_parse_undoes_write(prompt: str, negative_prompt: str, fields: dict[str,
 @given(st.text(max_size=200))
 def test_parse_accepts_any_text(text: str) -> None:
     parse(text)
+
+
+PAIRS = "Steps: 4, Seed: 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"a cat\n{PAIRS}, Version: v1.10.1", f'a cat\n{PAIRS}, X: 1, Y: "a, b", Version: v1.10.1'),
+        (f"a cat\n{PAIRS}", f'a cat\n{PAIRS}, X: 1, Y: "a, b"'),
+        (f"a, Version: 1\n{PAIRS}", f'a, Version: 1\n{PAIRS}, X: 1, Y: "a, b"'),
+    ],
+)
+def test_more_pairs_stand_before_the_version(text: str, expected: str) -> None:
+    assert extended(text, {"X": 1, "left out": None, "Y": "a, b"}) == expected
+    assert extended(text, {}) == text

@@ -105,15 +105,25 @@ def test_overlay_is_a_new_snapshot_and_leaves_the_old_one() -> None:
     assert over.stored == {"CLIP_stop_at_last_layers": 2, "eta_noise_seed_delta": 31337}
 
 
-def test_overlay_of_what_is_so_already_is_the_same_snapshot() -> None:
+def test_overlay_of_what_is_so_already_stores_nothing() -> None:
     snapshot = Snapshot({"jpeg_quality": 90})
-    assert snapshot.overlay({"jpeg_quality": 90.0, "samples_format": "png"}) is snapshot
+    over = snapshot.overlay({"jpeg_quality": 90.0, "samples_format": "png"})
+    assert dict(over) == dict(snapshot)
+    assert over.stored == snapshot.stored
     assert snapshot.overlay({}) is snapshot
+
+
+def test_what_a_request_named_is_known_whether_it_changes_anything_or_not() -> None:
+    snapshot = Snapshot({"jpeg_quality": 90})
+    over = snapshot.overlay({"jpeg_quality": 90, "tiling": True, "sd_vae": None})
+    assert over.overridden == {"jpeg_quality", "tiling"}
+    assert snapshot.overridden == frozenset()
 
 
 def test_overlay_of_an_overlay() -> None:
     over = Snapshot({}).overlay({"sd_vae": "a.pt"}).overlay({"tiling": True})
     assert (over["sd_vae"], over["tiling"]) == ("a.pt", True)
+    assert over.overridden == {"sd_vae", "tiling"}
 
 
 def test_unknown_key_is_the_originals_key_error() -> None:
@@ -174,7 +184,7 @@ def test_frozen_options(policy: FreezePolicy, key: str, words: str) -> None:
     assert caught.value.name == "AssertionError"
     assert key in caught.value.message
     assert words in caught.value.message
-    assert snapshot.overlay({key: snapshot[key]}) is snapshot
+    assert snapshot.overlay({key: snapshot[key]}).stored == {}
 
 
 def test_freezing_a_part_leaves_the_rest_free_and_outlives_overlays() -> None:
@@ -237,7 +247,7 @@ def test_any_config_file_gives_a_reply_that_can_be_sent_and_posted_back(stored: 
     before = copy.deepcopy(stored)
     snapshot = Snapshot(stored)
     reply = msgspec.json.decode(msgspec.json.encode(snapshot.as_reply()))
-    assert snapshot.overlay(reply) is snapshot
+    assert snapshot.overlay(reply).stored == snapshot.stored
     assert repr(stored) == repr(before)
 
 
@@ -247,7 +257,7 @@ def test_changes_that_are_accepted_stay(changes: dict[str, Any]) -> None:
     with contextlib.suppress(Fault):
         over = snapshot.overlay(changes)
         assert over.overlay(changes) is over
-        assert over.overlay(over.as_reply()) is over
+        assert over.overlay(over.as_reply()).stored == over.stored
         assert over.stored.keys() <= changes.keys()
 
 

@@ -19,7 +19,6 @@ from sdapi_compat.plan.build import build
 from sdapi_compat.plan.draft import Draft, Limits, from_img2img, from_txt2img
 from sdapi_compat.plan.plan import ModelChoice, Plan
 from sdapi_compat.plan.world import World
-from sdapi_compat.prompt.extra_networks import NetworkTag
 from sdapi_compat.prompt.styles import Style, StyleBook
 from sdapi_compat.schema.img2img import StableDiffusionProcessingImg2Img
 from sdapi_compat.schema.txt2img import StableDiffusionProcessingTxt2Img
@@ -43,9 +42,9 @@ class Shelf:
             raise Fault("Exception", f"Could not find checkpoint with name {text}")
         return ModelChoice("other"), "other [0123456789]"
 
-    def missing_support(self, tags: list[NetworkTag]) -> str | None:
-        """Everything called "heavy" is here and cannot be applied."""
-        return next((f"{tag.kind} is missing" for tag in tags if "heavy" in tag.positional), None)
+    def has_network(self, kind: str, name: str) -> bool:
+        """One of each kind, called "light"."""
+        return kind in ("lora", "hypernet") and name == "light"
 
 
 @pytest.fixture

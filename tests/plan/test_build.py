@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -14,7 +13,6 @@ from sdapi_compat.plan.build import SPOKEN_VERSION, build
 from sdapi_compat.plan.draft import Draft
 from sdapi_compat.plan.plan import ModelChoice, Plan
 from sdapi_compat.plan.world import World
-from sdapi_compat.prompt.styles import Style, StyleBook
 
 PlanOf = Callable[..., Plan]
 
@@ -105,24 +103,6 @@ def test_the_seed_delta_is_told_where_it_matters(
     assert plan.noise.ensd == delta
 
 
-@pytest.mark.parametrize(
-    ("options", "prompt", "extra"),
-    [
-        ({}, "(a)", {}),
-        ({"emphasis": "No norm"}, "a", {}),
-        ({"emphasis": "No norm"}, "(a)", {"Emphasis": "No norm"}),
-        ({"emphasis": "None"}, "[a]", {"Emphasis": "None"}),
-        ({"use_downcasted_alpha_bar": True}, "a", {"Downcast alphas_cumprod": True}),
-        ({"sd_noise_schedule": "Zero Terminal SNR"}, "a", {"Noise Schedule": "Zero Terminal SNR"}),
-        ({"sgm_noise_multiplier": True}, "a", {"SGM noise multiplier": True}),
-    ],
-)
-def test_options_that_change_the_picture_are_told(
-    plan_of: PlanOf, options: dict[str, Any], prompt: str, extra: dict[str, Any]
-) -> None:
-    assert plan_of(options, prompt=prompt).report.extra == extra
-
-
 def test_extra_of_a_script_comes_first(txt2img: Callable[..., Draft], world: World) -> None:
     draft = txt2img(enable_hr=True, denoising_strength=0.5).change(extra={"Script": "X/Y/Z"})
     assert list(build(draft, Snapshot({}), world).report.extra)[:2] == ["Script", "Denoising strength"]
@@ -138,24 +118,16 @@ def test_grids(plan_of: PlanOf) -> None:
     assert (plan.grid, plan.grid_returned, plan.grid_rows) == (True, False, 3)
 
 
-@pytest.mark.parametrize(
-    ("fields", "reason"),
-    [
-        ({"restore_faces": True}, "restore_faces"),
-        ({"prompt": "a <lora:heavy:1>"}, "lora is missing"),
-    ],
-)
-def test_what_is_not_built_is_refused_with_a_reason(
-    plan_of: PlanOf, fields: dict[str, Any], reason: str
-) -> None:
-    with pytest.raises(ApiError, match=reason) as caught:
-        plan_of(**fields)
+def test_restoring_faces_is_refused_with_a_reason(plan_of: PlanOf) -> None:
+    with pytest.raises(ApiError, match="restore_faces") as caught:
+        plan_of(restore_faces=True)
     assert caught.value.status == 501
 
 
-def test_networks_that_are_not_to_be_applied_are_no_reason(plan_of: PlanOf) -> None:
-    plan = plan_of(prompt="a <lora:heavy:1>", disable_extra_networks=True)
-    assert plan.prompts.positive == ("a <lora:heavy:1>",), "the infotext keeps the tag"
+def test_tags_stay_in_the_prompts(plan_of: PlanOf) -> None:
+    plan = plan_of(prompt="a <lora:light:1>", disable_extra_networks=True)
+    assert plan.prompts.positive == ("a <lora:light:1>",), "the infotext keeps the tag"
+    assert not plan.networks.enabled
     assert plan_of(prompt="a <lora:unknown:1>").prompts.positive == ("a <lora:unknown:1>",)
 
 
@@ -207,23 +179,31 @@ def test_an_unknown_refiner_is_the_original_error(plan_of: PlanOf) -> None:
         plan_of(refiner_checkpoint="nobody")
 
 
-def test_networks_in_styles_and_hires_prompts_are_seen(txt2img: Callable[..., Draft], world: World) -> None:
-    book = StyleBook([Style("heavy", "<lora:heavy:1>", "")])
-    with pytest.raises(ApiError, match="lora is missing"):
-        build(txt2img(styles=["heavy"]), Snapshot({}), world._replace(styles=book))
-    hires = txt2img(enable_hr=True, denoising_strength=0.5, hr_prompt="<lora:heavy:1>")
-    with pytest.raises(ApiError, match="lora is missing"):
-        build(hires, Snapshot({}), world)
-
-
-def test_a_lora_for_every_prompt(plan_of: PlanOf) -> None:
-    options = {"sd_lora": "light", "extra_networks_default_multiplier": 0.5}
+@pytest.mark.parametrize(("option", "kind"), [("sd_lora", "lora"), ("sd_hypernetwork", "hypernet")])
+def test_a_network_for_every_prompt(plan_of: PlanOf, option: str, kind: str) -> None:
+    options = {option: "light", "extra_networks_default_multiplier": 0.5}
     plan = plan_of(options, prompt="p", negative_prompt="n")
-    assert plan.prompts.positive == ("p<lora:light:0.5>",)
+    assert plan.prompts.positive == (f"p<{kind}:light:0.5>",)
     assert plan.prompts.negative == ("n",)
-    named = plan_of(options, prompt="p <lora:light:1>")
-    assert named.prompts.positive == ("p <lora:light:1>",)
-    assert plan_of({"sd_lora": "None"}, prompt="p").prompts.positive == ("p",)
+    named = plan_of(options, prompt=f"p <{kind}:light:1>")
+    assert named.prompts.positive == (f"p <{kind}:light:1>",)
+    assert plan_of({option: "light"}, prompt="p").prompts.positive == (f"p<{kind}:light:1.0>",)
+
+
+@pytest.mark.parametrize("option", ["sd_lora", "sd_hypernetwork"])
+def test_no_network_for_every_prompt(plan_of: PlanOf, option: str) -> None:
+    assert plan_of({option: "None"}, prompt="p").prompts.positive == ("p",)
+    assert plan_of({option: "nobody"}, prompt="p").prompts.positive == ("p",), "there is none of that name"
+    off = plan_of({option: "light"}, prompt="p", disable_extra_networks=True)
+    assert off.prompts.positive == ("p",)
+
+
+def test_networks_of_both_kinds_for_every_prompt(plan_of: PlanOf) -> None:
+    plan = plan_of({"sd_lora": "light", "sd_hypernetwork": "light"}, prompt="p", enable_hr=True,
+                   denoising_strength=0.5)  # fmt: skip
+    assert plan.prompts.positive == ("p<hypernet:light:1.0><lora:light:1.0>",)
+    assert plan.hires is not None
+    assert plan.hires.prompts == plan.prompts
 
 
 def test_an_unknown_grid_format_is_refused_before_anything_is_made(plan_of: PlanOf) -> None:

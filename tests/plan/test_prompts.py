@@ -16,14 +16,20 @@ BOOK = StyleBook(
 )
 
 
-def rules(*styles: str, comments: bool = True, always: str = "None") -> PromptRules:
+LORA, HYPERNETWORK = ("lora", "pixel"), ("hypernet", "pixel")
+
+
+def rules(*styles: str, comments: bool = True, always: tuple[tuple[str, str], ...] = ()) -> PromptRules:
     return PromptRules(BOOK, styles, PromptOptions(comments, always, 0.8))
 
 
 def test_a_network_for_every_prompt_is_added_unless_the_prompt_has_it() -> None:
-    assert rules(always="pixel").prepare("a cat", "mud", 1) == Prompts(("a cat<lora:pixel:0.8>",), ("mud",))
-    written = "a cat <lora:pixel:0.3>"
-    assert rules(always="pixel").prepare(written, "", 1).positive == (written,)
+    made = rules(always=(LORA,)).prepare("a cat", "mud", 1)
+    assert made == Prompts(("a cat<lora:pixel:0.8>",), ("mud",))
+    for written in ("a cat <lora:pixel:0.3>", "<lyco:pixel>"):
+        assert rules(always=(LORA,)).prepare(written, "", 1).positive == (written,)
+    both = rules(always=(HYPERNETWORK, LORA)).prepare("<lora:pixel>", "", 1)
+    assert both.positive == ("<lora:pixel><hypernet:pixel:0.8>",)
 
 
 def test_one_prompt_serves_all_images() -> None:

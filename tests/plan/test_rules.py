@@ -11,7 +11,7 @@ import pytest
 from sdapi_compat.options.snapshot import Snapshot
 from sdapi_compat.plan import rules
 from sdapi_compat.plan.draft import Draft
-from sdapi_compat.plan.plan import SamplerRules
+from sdapi_compat.plan.plan import SamplerRules, VaeMethods
 from sdapi_compat.plan.world import World
 
 Make = Callable[..., Draft]
@@ -161,6 +161,28 @@ def test_previews(options: dict[str, Any], every: int) -> None:
     assert rules.preview(Snapshot(options)).every == every
 
 
+def test_what_previews_are_made_of() -> None:
+    plain = rules.preview(snapshot())
+    assert (plain.content, plain.kind, plain.grid, plain.full_always) == ("Prompt", "Approx NN", True, False)
+    asked = rules.preview(
+        snapshot(
+            live_preview_content="Combined",
+            show_progress_type="Full",
+            show_progress_grid=False,
+            live_preview_allow_lowvram_full=True,
+        )
+    )
+    assert (asked.content, asked.kind, asked.grid, asked.full_always) == ("Combined", "Full", False, True)
+
+
+def test_what_decodes_and_encodes(world: World) -> None:
+    assert rules.vae_methods(snapshot()) == VaeMethods("Full", "Full")
+    assert not rules.decode_rules(snapshot(), world).tiny
+    options = snapshot(sd_vae_decode_method="TAESD", sd_vae_encode_method="Approx")
+    assert rules.vae_methods(options) == VaeMethods("TAESD", "Approx")
+    assert rules.decode_rules(options, world).tiny
+
+
 def test_nothing_is_saved_unless_asked(txt2img: Make, world: World) -> None:
     saving = rules.saving(txt2img(), snapshot(), world)
     assert (saving.samples, saving.grid) == (False, False)
@@ -200,3 +222,50 @@ def test_the_prompt_history_can_be_off(txt2img: Make, world: World) -> None:
     saving = rules.saving(txt2img(), snapshot(), world)
     assert saving.params_file == str(world.data_dir / "params.txt")
     assert rules.saving(txt2img(), snapshot(), world._replace(keep_history=False)).params_file is None
+
+
+MERGING = {"token_merging_ratio": 0.5, "token_merging_ratio_img2img": 0.3, "token_merging_ratio_hr": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("options", "txt2img_ratio", "img2img_ratio", "hires_ratio"),
+    [
+        ({}, 0.0, 0.0, 0.0),
+        ({"token_merging_ratio": 0.5}, 0.5, 0.5, 0.5),
+        ({"token_merging_ratio_img2img": 0.3}, 0.0, 0.3, 0.0),
+        ({"token_merging_ratio_hr": 0.2}, 0.0, 0.0, 0.2),
+        (MERGING, 0.5, 0.3, 0.2),
+    ],
+)
+def test_token_merging(
+    txt2img: Make,
+    img2img: Make,
+    options: dict[str, float],
+    txt2img_ratio: float,
+    img2img_ratio: float,
+    hires_ratio: float,
+) -> None:
+    now = snapshot(**options)
+    assert rules.token_merging(txt2img(), now, hires=False) == txt2img_ratio
+    assert rules.token_merging(img2img(), now, hires=False) == img2img_ratio
+    assert rules.token_merging(txt2img(), now, hires=True) == hires_ratio
+
+
+def test_a_request_that_names_the_general_ratio_wins_over_that_of_img2img(img2img: Make) -> None:
+    stored = snapshot(**MERGING)
+    for ratio in (0.5, 0.4):
+        named = stored.overlay({"token_merging_ratio": ratio})
+        assert rules.token_merging(img2img(), named, hires=False) == ratio
+    nothing = stored.overlay({"token_merging_ratio": 0})
+    assert rules.token_merging(img2img(), nothing, hires=False) == 0.3, "0 is no ratio"
+    other = stored.overlay({"token_merging_ratio_img2img": 0.1})
+    assert rules.token_merging(img2img(), other, hires=False) == 0.1
+
+
+def test_a_script_says_how_many_tokens_to_merge(txt2img: Make) -> None:
+    draft = txt2img().change(token_merging_ratio=0.6)
+    assert rules.token_merging(draft, snapshot(**MERGING), hires=False) == 0.6
+    assert rules.token_merging(draft, snapshot(**MERGING), hires=True) == 0.2
+    assert rules.token_merging(draft, snapshot(token_merging_ratio=0.1), hires=True) == 0.6
+    draft = draft.change(token_merging_ratio_hr=0.7)
+    assert rules.token_merging(draft, snapshot(**MERGING), hires=True) == 0.7

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdapi_compat.prompt.extra_networks import LoraArguments, NetworkTag, extract, lora_arguments
+from sdapi_compat.prompt.extra_networks import (
+    LoraArguments,
+    NetworkTag,
+    extract,
+    hypernetwork_arguments,
+    lora_arguments,
+)
 
 
 @pytest.mark.parametrize(
@@ -101,3 +107,21 @@ def test_lora_arguments(tag: str, arguments: tuple[str, float, float, int | None
 def test_malformed_lora_arguments(tag: str) -> None:
     with pytest.raises(ValueError, match=r"could not convert|invalid literal|names no network"):
         lora_arguments(extract(tag)[1][0])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<hypernet:a>", ("a", 1.0)),
+        ("<hypernet:a:0.5>", ("a", 0.5)),
+        ("<hypernet:a:-1:more>", ("a", -1.0)),
+    ],
+)
+def test_hypernetwork_arguments(text: str, expected: tuple[str, float]) -> None:
+    assert hypernetwork_arguments(extract(text)[1][0]) == expected
+
+
+@pytest.mark.parametrize("text", ["<hypernet:a:b>", "<hypernet:a:>", "<hypernet:a:mult=1>", "<hypernet:a=1>"])
+def test_malformed_hypernetwork_arguments(text: str) -> None:
+    with pytest.raises(ValueError, match=r"hypernet|float"):
+        hypernetwork_arguments(extract(text)[1][0])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdapi_compat.prompt.schedules import ScheduledText, ScheduleSteps, expand, index_at
+from sdapi_compat.prompt.schedules import ScheduledText, ScheduleSteps, expand, index_at, old_differs
 
 TEN = ScheduleSteps(10)
 SYNTAX = st.text(alphabet="ab \n[]():|\\12.5-", max_size=40)
@@ -296,3 +296,10 @@ def test_well_formed_prompts_of_any_shape(prompt: tuple[str, str, str]) -> None:
     # Entries end at the switch points, so step k is in the first entry that does not end before k.
     at = {step: next(entry.text for entry in schedule if entry.end_at_step >= step) for step in (3, 7)}
     assert at == {3: third, 7: seventh}
+
+
+def test_where_the_old_meaning_of_numbers_differs() -> None:
+    assert not old_differs("[a:b:5]", ScheduleSteps(10))
+    assert old_differs("[a:b:1.5]", ScheduleSteps(10))
+    assert old_differs("[a:b:1.5]", ScheduleSteps(10, old=True))
+    assert old_differs("a", ScheduleSteps(10, 5)), "the passes end at different numbers"

@@ -4,7 +4,9 @@ import math
 
 import pytest
 import torch
+import torchsde
 from torch import Tensor
+from torchsde._brownian import brownian_interval
 
 from sdapi_compat.sampling.noise import (
     ImageNoise,
@@ -159,9 +161,6 @@ def test_encoder_noise_starts_at_the_seed() -> None:
 def test_brownian_noise_is_torchsdes_with_the_sources_normals(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torchsde = pytest.importorskip("torchsde")
-    from torchsde._brownian import brownian_interval
-
     monkeypatch.setattr(
         brownian_interval,
         "_randn",
@@ -174,7 +173,6 @@ def test_brownian_noise_is_torchsdes_with_the_sources_normals(
 
 
 def test_one_motion_for_the_whole_batch() -> None:
-    torchsde = pytest.importorskip("torchsde")
     between = ImageNoise(SHAPE, NoiseSeeds(seeds=(9, 10), source="CPU")).brownian(0.1, 14.0, per_image=False)
     entropy = int(torch.randint(0, 2**63 - 1, (), generator=torch.Generator().manual_seed(10)))
     reference = torchsde.BrownianTree(0.1, torch.zeros(2, *SHAPE), 14.0, entropy=entropy)

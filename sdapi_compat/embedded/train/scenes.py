@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from functools import lru_cache
@@ -101,7 +102,7 @@ def share_of(scene: Scene, pixels: int) -> float:
     """The glyph's longer side as a share of a canvas of ``pixels``; aside there is no room to grow."""
     if scene.position is not None:
         return scene.scale
-    return min(LARGEST, scene.scale * (512 / pixels) ** SHRINKAGE)
+    return min(LARGEST, scene.scale * math.pow(512 / pixels, SHRINKAGE))
 
 
 def render(scene: Scene, pixels: int) -> Image.Image:
