@@ -67,6 +67,8 @@ class SdUpscale(Script):
     def run(self, draft: Draft, arguments: Upscaling) -> Generator[Draft, Outcome, Outcome]:
         """The infotext is that of the first tile."""
         draft = draft.with_fixed_seeds().change(extra=draft.extra | arguments.extra)
+        # Masks would be taken for tiles.
+        draft = draft.with_options({"return_mask": False, "return_mask_composite": False})
         first_seed = draft.fixed_seed()
         chunks = batches(arguments.grid, draft.batch_size)
         made: list[Outcome] = []

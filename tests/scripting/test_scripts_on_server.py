@@ -126,8 +126,8 @@ def test_interruption_ends_a_plot_with_what_it_has(
 ) -> None:
     reply = pool.submit(server.txt2img, **FAST | plot((1, "1-60"), force_task_id="task(long)", steps=3))
     while not reply.done():
-        state = server.get(PROGRESS).json()["state"]
-        if state["job_no"] >= 2:
+        told = server.get(PROGRESS).json()
+        if told.get("current_task") == "task(long)" and told["state"]["job_no"] >= 2:
             server.post("/sdapi/v1/interrupt?id_task=task(long)")
             break
     made = images(reply.result())
