@@ -76,8 +76,8 @@ def measure() -> Run:
 
 
 @contextmanager
-def server(port: int, folder: Path) -> Iterator[Callable[[], bool]]:
-    """A server process with an empty data folder; yields whether it is alive."""
+def server(port: int, folder: Path, *flags: str) -> Iterator[Callable[[], bool]]:
+    """A server process with a data folder and more flags; yields whether it is alive."""
     command = [
         sys.executable,
         "-m",
@@ -87,6 +87,7 @@ def server(port: int, folder: Path) -> Iterator[Callable[[], bool]]:
         str(port),
         "--data-dir",
         str(folder),
+        *flags,
     ]
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "COMMANDLINE_ARGS": ""}
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as process:

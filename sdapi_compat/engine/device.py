@@ -5,7 +5,6 @@ Made and used on the engine's thread only.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,6 +22,7 @@ from sdapi_compat.engine.asks import Decode, Describe, EncodeImage, EncodeText, 
 from sdapi_compat.engine.embeddings import KnownEmbeddings
 from sdapi_compat.engine.facts import ModelFacts
 from sdapi_compat.engine.previews import preview_map
+from sdapi_compat.engine.remembered import Remembered
 from sdapi_compat.engine.tally import Tally
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from sdapi_compat.prompt.chunks import Chunk
     from sdapi_compat.settings import Settings
 
-REMEMBERED_PROMPTS = 64
 TINY_FOLDERS = ("VAE-taesd", "VAE-approx")
 UNQUOTED = str.maketrans("", "", ":,")
 
@@ -61,7 +60,7 @@ class ModelDevice:
         self._loaded: ModelChoice | None = None
         self._store = ModelStore(policy, catalog.hashes)
         self._vectors = EmbeddingVectors()
-        self._prompts: OrderedDict[Hashable, Tensor] = OrderedDict()
+        self._prompts = Remembered()
         self._shelf = AdapterShelf()
         self._networks = NetworkSwitch(self._shelf, torch.device("cpu") if settings.medvram else None)
         self._known: tuple[Hashable, KnownEmbeddings] | None = None
@@ -192,16 +191,14 @@ class ModelDevice:
         adapted = tuple((one, version_of(file)) for one, file in self._adapters(ask.model))
         rules = (ask.clip_skip, ask.emphasis, adapted)
         key = (model.info.path, model.info.version, _texts(ask.prompts), places, inserted, rules)
-        found = self._prompts.pop(key, None)
+        found = self._prompts.get(key)
         if found is not None:
             self._tally.prompts_remembered += 1
         else:
             self._tally.prompts_encoded += 1
             vectors = self._vectors.obtain(files)
             found = model.encode_chunks(ask.prompts, ask.clip_skip, ask.emphasis, vectors)
-        self._prompts[key] = found
-        while len(self._prompts) > REMEMBERED_PROMPTS:
-            self._prompts.popitem(last=False)
+            self._prompts.put(key, found)
         return found
 
     def _adapters(self, choice: ModelChoice) -> list[tuple[AdapterChoice, LoraFile]]:

@@ -13,7 +13,7 @@ OPTIMIZATIONS = Section("optimizations", "Optimizations")
 COMPATIBILITY = Section("compatibility", "Compatibility")
 
 CACHE = not_yet("sd_checkpoints_limit alone decides what stays loaded")
-REFINER = not_yet("the refiner")
+REFINER = not_yet("SDXL checkpoints do not load")
 FP8 = not_yet("weights in 8 bits")
 
 MODEL: tuple[Option, ...] = (
@@ -56,7 +56,7 @@ MODEL: tuple[Option, ...] = (
         False,
         "Let clip skip act on SDXL's first encoder",
         SD,
-        not_yet("clip skip of SDXL"),
+        not_yet("SDXL checkpoints do not load"),
     ),
     Option(
         "CLIP_stop_at_last_layers", 1, "Clip skip: use the n-th last layer, 1 to 12", SD, WORKS, "Clip skip"
@@ -70,10 +70,14 @@ MODEL: tuple[Option, ...] = (
         "hires_fix_refiner_pass", "second pass", "Pass that the refiner acts in", SD, WORKS, "Hires refiner"
     ),
     Option(
-        "sdxl_crop_top", 0, "SDXL: crop told to the model, top", SDXL, not_yet("the crop told is always 0")
+        "sdxl_crop_top", 0, "SDXL: crop told to the model, top", SDXL, not_yet("SDXL checkpoints do not load")
     ),
     Option(
-        "sdxl_crop_left", 0, "SDXL: crop told to the model, left", SDXL, not_yet("the crop told is always 0")
+        "sdxl_crop_left",
+        0,
+        "SDXL: crop told to the model, left",
+        SDXL,
+        not_yet("SDXL checkpoints do not load"),
     ),
     Option(
         "sdxl_refiner_low_aesthetic_score", 2.5, "SDXL refiner: score told for the negative", SDXL, REFINER
@@ -135,7 +139,7 @@ TUNING: tuple[Option, ...] = (
         "Automatic",
         "Attention method",
         OPTIMIZATIONS,
-        no_effect("PyTorch's scaled dot product attention is always used"),
+        no_effect("PyTorch's scaled dot product attention is used, or xformers with --xformers"),
     ),
     Option(
         "s_min_uncond", 0.0, "Leave the negative prompt out below this sigma", OPTIMIZATIONS, WORKS, "NGMS"

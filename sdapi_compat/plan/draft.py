@@ -68,9 +68,8 @@ class PictureDraft(msgspec.Struct, frozen=True, kw_only=True):
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """One generation as asked. `prompt` and `seed` may be one for all images or one per image.
 
-    For scripts: `options` are those it runs under, `title` is what /progress calls it. At 0 the two token
-    merging ratios leave it to the options of these names. `luck`: where its random numbers come from, so that
-    the same job done again draws the same; None is new luck each time.
+    For scripts: `options` are those it runs under, `title` is what /progress calls it. `luck`: where its
+    random numbers come from, so that the same job done again draws the same; None is new luck each time.
     """
 
     kind: Literal["txt2img", "img2img"]
@@ -106,8 +105,6 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     inversion: Inversion | None = None
     save_images: bool
     grid: bool
-    token_merging_ratio: float = 0.0
-    token_merging_ratio_hr: float = 0.0
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
     options: Snapshot = msgspec.field(default_factory=lambda: Snapshot({}))
     title: str | None = None

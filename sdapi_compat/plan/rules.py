@@ -169,14 +169,12 @@ def token_merging(draft: Draft, snapshot: Snapshot, *, hires: bool) -> float:
     token_merging_ratio in the request's override_settings.
     """
     general = snapshot.number("token_merging_ratio")
-    ratios = [draft.token_merging_ratio]
     if hires:
-        own = [draft.token_merging_ratio_hr, snapshot.number("token_merging_ratio_hr")]
-        ratios = [*own, *ratios]
-    elif draft.kind == "img2img":
-        asked = general if "token_merging_ratio" in snapshot.overridden else 0.0
-        ratios += [asked, snapshot.number("token_merging_ratio_img2img")]
-    return next((ratio for ratio in ratios if ratio), general)
+        return snapshot.number("token_merging_ratio_hr") or general
+    asked = general and "token_merging_ratio" in snapshot.overridden
+    if draft.kind == "txt2img" or asked:
+        return general
+    return snapshot.number("token_merging_ratio_img2img") or general
 
 
 def decode_rules(snapshot: Snapshot, world: World) -> DecodeRules:

@@ -21,6 +21,8 @@ from typing import NamedTuple, TypeAlias
 
 _TOKEN = re.compile(r"(?P<run>[^\\\[\]():|]+|\\.)|(?P<special>[\[\]():|])|\\")
 _NUMBER = re.compile(r"\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*")
+# What every scheduled or alternate form has in it.
+_SIGN = re.compile(rf":{_NUMBER.pattern}\]|\|")
 # Further than any pass goes, but finite, unlike "1e999".
 _FAR = 1e12
 _OPENING = {")": "(", "]": "["}
@@ -93,6 +95,8 @@ def expand(text: str, steps: ScheduleSteps) -> tuple[ScheduledText, ...]:
     A1111 1.10.1 behaviour: an entry for every step something switches after, alternation switching after
     each; entries with equal texts are kept apart, because all of them take part in normalising the emphasis.
     """
+    if _SIGN.search(text) is None:
+        return (ScheduledText(steps.total, text),)
     parser = _Parser(steps)
     tokens = _TOKEN.finditer(text)
     if not (all(parser.take(token) for token in tokens) and parser.finish()):

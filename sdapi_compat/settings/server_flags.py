@@ -236,7 +236,7 @@ FOLDER_FLAGS: tuple[Flag, ...] = (
         "--hypernetwork-dir",
         "path",
         "{models}/hypernetworks",
-        "Folder of hypernetworks, to list them.",
+        "Folder of hypernetworks.",
         WORKS,
     ),
     Flag("--lora-dir", "path", "{models}/Lora", "Folder of LoRAs.", WORKS),

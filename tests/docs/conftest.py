@@ -89,8 +89,10 @@ def command(page_name: str, words: tuple[str, ...]) -> Command:
         elif word == "--data-urlencode":
             name, file, _ = next(arguments).partition("@")
             sent.append(f"{name}={FILE_CONTENT}" if file else name)
-        elif word == "-u":
+        elif word in ("-u", "-H", "-o"):
             next(arguments)
+        elif word in ("-i", "-N"):
+            continue
         else:
             rest.append(word)
     (url,) = rest

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from starlette.routing import Match
 
 from sdapi_compat.options.table import BY_KEY
 from sdapi_compat.routes import table
@@ -30,16 +31,23 @@ SCHEMAS: dict[str, type[msgspec.Struct]] = {
 
 def test_there_are_enough(commands: list[Any]) -> None:
     assert len(commands) > 25
-    assert {"api.md", "generation.md", "images.md", "models.md", "prompts.md", "scripts.md"} <= {
+    assert {"api.md", "generation.md", "images.md", "jobs.md", "models.md", "prompts.md", "scripts.md"} <= {
         command.page for command in commands
     }
 
 
 def test_routes_exist(commands: list[Any], page: Callable[[str], str]) -> None:
-    groups = (table.GENERATION, table.CONTROL, table.LISTS, table.MODEL, table.INTERNAL, table.PAGES)
-    known = {(method, route.path) for group in groups for route in group for method in route.methods or ()}
-    known |= {("GET", path) for path in re.findall(r'Route\("([^"]+)"', page("scripts.md"))}
-    unknown = [command for command in commands if (command.method, command.path) not in known]
+    groups = (table.GENERATION, table.JOBS, table.CONTROL, table.LISTS, table.MODEL, table.INTERNAL, table.PAGES)
+    routes = [route for group in groups for route in group]
+    known = {("GET", path) for path in re.findall(r'Route\("([^"]+)"', page("scripts.md"))}
+
+    def exists(command: Any) -> bool:
+        scope = {"type": "http", "method": command.method, "path": command.path}
+        return (command.method, command.path) in known or any(
+            route.matches(scope)[0] is Match.FULL for route in routes
+        )
+
+    unknown = [command for command in commands if not exists(command)]
     assert unknown == []
     assert [command.url for command in commands if not command.url.startswith(f"{START}/")] == []
 

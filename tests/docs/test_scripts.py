@@ -15,12 +15,15 @@ from starlette.routing import Route
 from sdapi_compat.imaging.wire import ImageLimits
 from sdapi_compat.options.snapshot import Snapshot
 from sdapi_compat.plan.draft import Draft, Limits, from_txt2img
-from sdapi_compat.schema.txt2img import StableDiffusionProcessingTxt2Img
+from sdapi_compat.schema.coerce import decode
+from sdapi_compat.schema.img2img import StableDiffusionProcessingImg2Img as IMG2IMG
+from sdapi_compat.schema.txt2img import StableDiffusionProcessingTxt2Img as TXT2IMG
 from sdapi_compat.scripting import Extension, Outcome, Picture, Script
 from sdapi_compat.scripting.arguments import describe
 from sdapi_compat.scripting.index import ScriptIndex, discover
 
 ROOT = Path(__file__).resolve().parents[2]
+FORM = "application/x-www-form-urlencoded"
 ANY_PLAN: Any = SimpleNamespace()
 
 
@@ -37,7 +40,7 @@ def index(tmp_path_factory: pytest.TempPathFactory, blocks: Callable[[str, str],
 
 @pytest.fixture
 def draft() -> Draft:
-    request = StableDiffusionProcessingTxt2Img(prompt="a lighthouse", seed=7, steps=2)
+    request = TXT2IMG(prompt="a lighthouse", seed=7, steps=2)
     return from_txt2img(request, Snapshot({}), Limits(ImageLimits(), 4096))
 
 
@@ -111,3 +114,18 @@ def test_scripts_that_come_along_are_named(page: Callable[[str], str]) -> None:
     built_in = discover([ROOT / "scripts"], [ROOT / "extensions"])
     plugins: list[Script | Extension] = [*built_in.scripts.values(), *built_in.extensions.values()]
     assert [plugin.title for plugin in plugins if f"**{plugin.title}**" not in page("scripts.md")] == []
+
+
+def test_commands_name_scripts_and_arguments_they_take(commands: list[Any]) -> None:
+    built_in = discover([ROOT / "scripts"], [ROOT / "extensions"])
+    named = set()
+    for command in commands:
+        schema = {"/sdapi/v1/txt2img": TXT2IMG, "/sdapi/v1/img2img": IMG2IMG}.get(command.path)
+        if schema is None or command.body is None:
+            continue
+        request: Any = decode(schema, command.body, FORM).value
+        if request.script_name not in (None, "CFG ladder"):
+            kind = command.path.rsplit("/", 1)[1]
+            assert built_in.select(request.script_name, request.script_args, kind) is not None
+            named.add(request.script_name.lower())
+    assert {"x/y/z plot", "prompts from file or textbox", "loopback", "sd upscale"} <= named

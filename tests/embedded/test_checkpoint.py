@@ -90,9 +90,6 @@ def test_folder_is_small_and_half_precision() -> None:
         assert kinds <= {"F16", "I64"}, weights
 
 
-@pytest.mark.xfail(
-    reason="the shipped U-Net is undertrained: objects are blobs of the right colour", strict=True
-)
 def test_objects_are_recognised() -> None:
     ranks = [rank_concepts(picture(prompt)).index(key) for prompt, key, _ in CASES]
     # By chance 1 in 113 would come first, and 1 in 23 among the first five.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -107,3 +108,32 @@ def test_pairs_of_options_come_in_the_originals_order(server: Any, read: Any) ->
         "Eta",
         "Skip Early CFG",
     ]
+
+
+def counted(server: Any, result: str) -> float:
+    """How often a prompt was found among the remembered ones ("hit") or encoded ("miss")."""
+    lines = server.get("/metrics").text.splitlines()
+    return next(
+        float(line.split()[-1]) for line in lines if f'prompt_cache_total{{result="{result}"}}' in line
+    )
+
+
+def test_a_prompt_that_comes_again_is_not_encoded_again(server: Any) -> None:
+    body = {"prompt": "a prompt of this test", "negative_prompt": "and its negative", "steps": 1}
+    server.txt2img(**body)
+    misses, hits = counted(server, "miss"), counted(server, "hit")
+    server.txt2img(**body | {"seed": 2, "sampler_name": "DDIM", "cfg_scale": 3.0})
+    assert (counted(server, "miss"), counted(server, "hit")) == (misses, hits + 2)
+    server.txt2img(**body, override_settings={"CLIP_stop_at_last_layers": 2})
+    assert counted(server, "miss") == misses + 2
+
+
+@pytest.mark.parametrize("bracket", ["(", "[", "([", "()", "[]"])
+def test_brackets_without_end_cost_little(server: Any, read: Any, bracket: str) -> None:
+    prompt = bracket * (100_000 // len(bracket))
+    started = time.monotonic()
+    reply = server.txt2img(prompt=prompt, steps=1)
+    # Well under a second where nothing else runs; anything quadratic would take minutes.
+    assert time.monotonic() - started < 20
+    assert read.info(reply)["prompt"] == prompt
+    assert read.difference(reply, server.txt2img(prompt="", steps=1)) == 0

@@ -40,7 +40,7 @@ def test_after_kill_nothing_is_lost_and_nothing_is_done_twice(
 ) -> None:
     server = start_server("--no-merge")
     done = server.post(TXT2IMG, SMALL | {"force_task_id": "done"}).json()
-    begin(server, "running", steps=30)
+    begin(server, "running", steps=14)
     begin(server, "waiting", override_settings={"CLIP_stop_at_last_layers": 2})
     key = {"Idempotency-Key": "k"}
     sync = pool.submit(server.post, TXT2IMG, SMALL | {"force_task_id": "sync"}, headers=key)
@@ -67,7 +67,7 @@ def test_after_kill_nothing_is_lost_and_nothing_is_done_twice(
     asked = SMALL | {"force_task_id": "sync"}
     assert server.post(TXT2IMG, asked, headers=key).json() == job(server, "sync")["result"]
     for name, fields in (
-        ("running", {"steps": 30}),
+        ("running", {"steps": 14}),
         ("waiting", {"override_settings": {"CLIP_stop_at_last_layers": 2}}),
     ):
         result = job(server, name)["result"]
@@ -99,7 +99,7 @@ def test_at_an_orderly_end_jobs_nobody_waits_for_are_left_to_the_next_process(
     start_server: Callable[..., Any], pool: ThreadPoolExecutor, until: Any
 ) -> None:
     server = start_server("--no-merge", "--graceful-timeout", "1")
-    begin(server, "running", steps=40)
+    begin(server, "running", steps=16)
     until(lambda: steps_of(server, "running") >= 1)
     begin(server, "waiting")
     sync = pool.submit(server.post, TXT2IMG, SMALL | {"force_task_id": "sync"})
@@ -112,4 +112,4 @@ def test_at_an_orderly_end_jobs_nobody_waits_for_are_left_to_the_next_process(
     states = [(one["id"], one["state"]) for one in server.get("/sdapi/v1/jobs").json()["jobs"]]
     assert states == [("sync", "failed"), ("waiting", "finished"), ("running", "finished")]
     # Done whole: the interrupted part of it was thrown away.
-    assert "Steps: 40" in json.loads(job(server, "running")["result"]["info"])["infotexts"][0]
+    assert "Steps: 16" in json.loads(job(server, "running")["result"]["info"])["infotexts"][0]

@@ -188,7 +188,7 @@ def test_the_list_has_everybody_and_can_be_filtered_and_paged(server: Any, begin
 def test_delete_cancels_one_running_job_within_a_step(
     server: Any, begin: Any, ended: Any, until: Any
 ) -> None:
-    other = begin(steps=60)
+    other = begin(steps=20)
     name = begin(steps=5000, save_images=True)
     until(lambda: server.get(path(name)).json()["sampling_step"] >= 1)
     job = server.http.delete(path(name)).json()
@@ -299,7 +299,7 @@ def events(lines: Any) -> Any:
 
 
 def test_events_tell_a_job_to_its_end(server: Any, begin: Any) -> None:
-    name = begin(steps=40, override_settings={"show_progress_every_n_steps": 5})
+    name = begin(steps=20, override_settings={"show_progress_every_n_steps": 5})
     with server.http.stream("GET", path(name, "/events")) as reply:
         assert reply.headers["content-type"].startswith("text/event-stream")
         assert reply.headers["cache-control"] == "no-cache"

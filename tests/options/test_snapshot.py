@@ -274,3 +274,17 @@ def _refusal(changes: dict[str, Any]) -> str | None:
     except Fault as fault:
         return fault.name
     return None
+
+
+def test_another_config_file_has_the_same_rules() -> None:
+    policy = FreezePolicy(keys=frozenset({"samples_format"}))
+    now = Snapshot({"samples_format": "webp", "jpeg_quality": 70}, {"outdir_save": "elsewhere"}, policy)
+    then = now.with_stored({"jpeg_quality": 60})
+    assert [then[key] for key in ("samples_format", "jpeg_quality", "outdir_save")] == [
+        "png",
+        60,
+        "elsewhere",
+    ]
+    assert then.stored == {"jpeg_quality": 60}
+    with pytest.raises(Fault):
+        then.overlay({"samples_format": "jpg"})

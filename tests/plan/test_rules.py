@@ -260,12 +260,3 @@ def test_a_request_that_names_the_general_ratio_wins_over_that_of_img2img(img2im
     assert rules.token_merging(img2img(), nothing, hires=False) == 0.3, "0 is no ratio"
     other = stored.overlay({"token_merging_ratio_img2img": 0.1})
     assert rules.token_merging(img2img(), other, hires=False) == 0.1
-
-
-def test_a_script_says_how_many_tokens_to_merge(txt2img: Make) -> None:
-    draft = txt2img().change(token_merging_ratio=0.6)
-    assert rules.token_merging(draft, snapshot(**MERGING), hires=False) == 0.6
-    assert rules.token_merging(draft, snapshot(**MERGING), hires=True) == 0.2
-    assert rules.token_merging(draft, snapshot(token_merging_ratio=0.1), hires=True) == 0.6
-    draft = draft.change(token_merging_ratio_hr=0.7)
-    assert rules.token_merging(draft, snapshot(**MERGING), hires=True) == 0.7

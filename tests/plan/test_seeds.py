@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,3 +50,13 @@ def test_a_list_of_seeds_stays_as_it_is_with_every_minus_one_drawn() -> None:
     assert kept[1] >= 0
     assert kept[3] >= 0
     assert kept[1] != kept[3]
+
+
+def test_the_same_luck_draws_the_same_seeds() -> None:
+    one, other = (seeds.resolved((-1, 5, -1), random.Random(7)) for _ in range(2))
+    assert one == other
+    assert isinstance(one, tuple)
+    assert one[1] == 5
+    assert one[0] != one[2]
+    assert seeds.resolved(-1, random.Random(7)) == one[0]
+    assert seeds.resolved(9, random.Random(7)) == 9

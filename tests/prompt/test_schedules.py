@@ -270,6 +270,14 @@ def test_entries_only_leave_things_out(text: str) -> None:
         assert all(letter in left for letter in entry.text)
 
 
+@given(st.text(alphabet="ab \n[]():\\", max_size=40).filter(lambda text: not text.endswith("\\")))
+@settings(max_examples=300, deadline=None)
+def test_text_without_a_sign_of_scheduling_is_kept(text: str) -> None:
+    assert texts(text) == [(10, text)]
+    # With a form behind it, the parser has to look at all of it and must say the same.
+    assert {entry.text for entry in expand(text + "[y:z:0]", TEN)} <= {text + "z", text + "[y:z:0]"}
+
+
 @given(st.text(alphabet="ab ()\n1.", max_size=40))
 @settings(max_examples=100, deadline=None)
 def test_text_without_square_brackets_is_kept(text: str) -> None:

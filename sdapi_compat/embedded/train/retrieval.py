@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from .vocabulary import COLOURS, concept_keys
 
@@ -21,7 +21,7 @@ CELL, COLUMNS = 64, 16
 #: Side of the normalised cut-out, in pixels.
 SIDE = 24
 #: Least Lab distance from the background at which a pixel belongs to the object.
-CONTRAST = 12.0
+CONTRAST = 18.0
 #: Rotations of the glyphs that are compared, in degrees.
 ANGLES = (-8.0, 0.0, 8.0)
 
@@ -110,6 +110,8 @@ def _turned_cells() -> list[Array]:
 def rank_concepts(picture: Image.Image) -> list[str]:
     """Keys of all concepts, the most similar to ``picture`` first."""
     small = picture.convert("RGB").resize((96, 96), Image.Resampling.BOX)
+    # Specks on the background are no part of the object; they would widen the box it is cut out by.
+    small = small.filter(ImageFilter.MedianFilter(5))
     background = background_rgb(small)
     found = cut_out(np.asarray(small), background)
     distances = []
