@@ -12,7 +12,8 @@ ROW = re.compile(r"^\| (GET|POST|DELETE) \| `([^`]+)` \|", re.MULTILINE)
 def mounted() -> set[tuple[str, str]]:
     """(method, path) of every route the server can have by itself."""
     groups = (
-        table.GENERATION, table.JOBS, table.CONTROL, table.LISTS, table.MODEL, table.INTERNAL, table.PAGES, table.POWER,
+        table.GENERATION, table.JOBS, table.CONTROL, table.LISTS, table.MODEL, table.INTERNAL,
+        table.PAGES, table.POWER,
     )  # fmt: skip
     routes = {
         (method, route.path_format)

@@ -37,7 +37,15 @@ def test_there_are_enough(commands: list[Any]) -> None:
 
 
 def test_routes_exist(commands: list[Any], page: Callable[[str], str]) -> None:
-    groups = (table.GENERATION, table.JOBS, table.CONTROL, table.LISTS, table.MODEL, table.INTERNAL, table.PAGES)
+    groups = (
+        table.GENERATION,
+        table.JOBS,
+        table.CONTROL,
+        table.LISTS,
+        table.MODEL,
+        table.INTERNAL,
+        table.PAGES,
+    )
     routes = [route for group in groups for route in group]
     known = {("GET", path) for path in re.findall(r'Route\("([^"]+)"', page("scripts.md"))}
 
