@@ -73,11 +73,11 @@ def test_an_async_request_is_answered_with_where_its_job_is(server: Any, ended: 
     assert all(
         re.fullmatch(r"2\d{3}-..-..T..:..:..\.\d{3}Z", job[f"{name}_at"]) for name in ("created", "finished")
     )
+    assert server.get(where, params={"result": "false"}).json() == job | {"result": None}
     direct = server.post(TXT2IMG, asked).json()
     assert job["result"]["images"] == direct["images"]
     assert job["result"]["parameters"] == direct["parameters"]
     assert list(job["result"]) == ["images", "parameters", "info"]
-    assert server.get(where, params={"result": "false"}).json() == job | {"result": None}
 
 
 def test_img2img_too(server: Any, photo: Image.Image, pictures: Any, ended: Any) -> None:

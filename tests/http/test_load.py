@@ -67,10 +67,10 @@ def test_a_hundred_callers_wait_and_each_gets_its_own_picture(server: Any, pictu
 
 def test_a_full_queue_is_told_at_once(stocked: Any, pool: ThreadPoolExecutor, until: Any) -> None:
     """`stocked` lets two wait."""
-    long = {"prompt": "x", "width": 64, "height": 64, "steps": 2000, "force_task_id": "long"}
-    replies = [pool.submit(stocked.post, TXT2IMG, long)]
+    long = {"prompt": "x", "width": 64, "height": 64, "steps": 2000, "batch_size": 8}
+    replies = [pool.submit(stocked.post, TXT2IMG, long | {"force_task_id": "long"})]
     until(lambda: stocked.get("/sdapi/v1/progress").json().get("current_task") == "long")
-    short = long | {"steps": 1, "force_task_id": None}
+    short = long | {"steps": 1, "batch_size": 1}
     replies += [pool.submit(stocked.post, TXT2IMG, short) for _ in range(2)]
     until(lambda: stocked.get("/internal/pending-tasks").json()["size"] == 2)
     refused = stocked.post(TXT2IMG, long)

@@ -131,7 +131,8 @@ def test_skip_ends_one_batch_and_goes_on(server: Any, start: Any, until: Any) ->
 
 
 def test_a_job_can_be_named(server: Any, start: Any, until: Any) -> None:
-    first, reply = start(steps=300)
+    # Eight pictures fill the device, so that the second job waits.
+    first, reply = start(steps=300, batch_size=8)
     until(lambda: is_running(server, first))
     second, waiting = start(steps=1)
     until(lambda: server.get("/internal/pending-tasks").json()["tasks"] == [second])
@@ -142,7 +143,7 @@ def test_a_job_can_be_named(server: Any, start: Any, until: Any) -> None:
     step = server.get(PROGRESS).json()["state"]["sampling_step"]
     until(lambda: is_running(server, first, step + 2))
     server.post(f"/sdapi/v1/interrupt?id_task={first}")
-    assert len(reply.result(timeout=60)["images"]) == 1
+    assert len(reply.result(timeout=60)["images"]) == 8
     assert len(waiting.result(timeout=60)["images"]) == 1
 
 
@@ -153,7 +154,7 @@ def internal(server: Any, name: str | None, **more: Any) -> dict[str, Any]:
 
 
 def test_internal_progress_tells_who_runs_waits_and_is_done(server: Any, start: Any, until: Any) -> None:
-    first, running = start(steps=300)
+    first, running = start(steps=300, batch_size=8)
     until(lambda: is_running(server, first))
     second, _ = start(steps=1)
     until(lambda: server.get("/internal/pending-tasks").json()["size"] == 1)

@@ -21,7 +21,7 @@ def is_running(server: Any, step: int = 1) -> bool:
 def test_at_sigterm_the_running_job_is_finished_and_the_waiting_refused(
     start_server: Callable[..., Any], pool: ThreadPoolExecutor, until: Any
 ) -> None:
-    server = start_server("--graceful-timeout", "300")
+    server = start_server("--no-merge", "--graceful-timeout", "300")
     running = pool.submit(server.post, TXT2IMG, TINY | {"steps": 25})
     until(lambda: is_running(server))
     waiting = pool.submit(server.post, TXT2IMG, TINY | {"steps": 1})
