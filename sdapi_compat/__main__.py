@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """The console command `sdapi-compat`. Returns the exit status."""
+    # Huge pages for large tensors in main memory: PyTorch's own switch, read at its first allocation.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     settings = parse(sys.argv[1:], os.environ)
     logging.basicConfig(level=settings.loglevel, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     from sdapi_compat.app import build_app

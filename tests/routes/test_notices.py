@@ -55,7 +55,7 @@ def told(life: Any, events: Any = None, row: int | None = 1, closed: bool = Fals
         job = Job("task(x)", "txt2img", NO_WORK)
         told.follow(job)
         engine: Any = SimpleNamespace(queue=SimpleNamespace(closed=closed))
-        entry = Keeper(engine, None).follow(Entry(job, "", row, kept))
+        entry = Keeper(engine, None).follow(Entry(job, "", row, kept, 0.0))
         told.await_end(entry, "/jobs/x")
         await asyncio.to_thread(life, job)
         await asyncio.wait({entry.task})
