@@ -8,6 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from sdapi_compat import logs
 from sdapi_compat.settings import parse
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def main() -> int:
     # Huge pages for large tensors in main memory: PyTorch's own switch, read at its first allocation.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     settings = parse(sys.argv[1:], os.environ)
-    logging.basicConfig(level=settings.loglevel, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.configure(settings.loglevel, settings.log_format)
     from sdapi_compat.app import build_app
     from sdapi_compat.server import addresses, allow_many_connections, configuration, run
     from sdapi_compat.services import make_services

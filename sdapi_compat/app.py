@@ -41,6 +41,8 @@ GZIP_FROM_BYTES = 1000
 # Base64 of PNGs does not get smaller, so speed decides.
 GZIP_LEVEL = 1
 CLIENT_CLOSED_REQUEST = 499
+# What pages of other origins may read of a reply, besides the usual headers.
+EXPOSED_HEADERS = ("X-Process-Time", "X-Sdapi-Ignored-Fields", "X-Sdapi-Task-Id", "Location", "Retry-After")
 
 
 def build_app(services: Services) -> ASGIApp:
@@ -99,7 +101,13 @@ def middleware(settings: Settings) -> list[Middleware]:
             allow_headers=["*"],
             allow_credentials=not (anybody and settings.users),
             allow_private_network=True,
-            expose_headers=["X-Process-Time", "X-Sdapi-Ignored-Fields", "X-Sdapi-Task-Id", "Location"],
+            expose_headers=[
+                "X-Process-Time",
+                "X-Sdapi-Ignored-Fields",
+                "X-Sdapi-Task-Id",
+                "Location",
+                "Retry-After",
+            ],
         ),
         Middleware(
             OtherSites,

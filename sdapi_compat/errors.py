@@ -2,6 +2,7 @@
 
     SdapiError
     ├── ApiError        a refusal with its own status: {"error": "HTTPException", "detail": ...}
+    │   └── Busy        one for now: the same with a Retry-After header
     ├── Fault           a failure named as the original names it: {"error": name, "errors": message}
     └── InvalidRequest  a body or query that does not fit the schema: 422 {"detail": [{"loc", "msg", "type"}]}
 
@@ -10,8 +11,9 @@ Handlers raise these and never catch them; `app.py` maps them to replies in one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -19,6 +21,8 @@ class SdapiError(Exception):
     """Base of every error a caller is meant to see."""
 
     status: int = 500
+    headers: Mapping[str, str] = MappingProxyType({})
+    """Of the reply, besides the usual ones."""
 
     def body(self) -> dict[str, object]:
         """The JSON body of the reply, in the original's shape."""
@@ -35,6 +39,14 @@ class ApiError(SdapiError):
 
     def body(self) -> dict[str, object]:
         return {"error": "HTTPException", "detail": self.detail, "body": "", "errors": ""}
+
+
+class Busy(ApiError):
+    """A refusal for now: Retry-After says in how many seconds another try may succeed."""
+
+    def __init__(self, status: int, detail: str, retry_after: int) -> None:
+        super().__init__(status, detail)
+        self.headers = {"Retry-After": str(retry_after)}
 
 
 class Fault(SdapiError):

@@ -25,6 +25,7 @@ from sdapi_compat.errors import SdapiError
 from sdapi_compat.fetching.fetcher import Fetcher
 from sdapi_compat.fetching.rules import Rules
 from sdapi_compat.imaging.wire import ImageLimits
+from sdapi_compat.jobs.allowance import Allowance
 from sdapi_compat.jobs.keeper import Keeper
 from sdapi_compat.jobs.retention import Retention
 from sdapi_compat.jobs.store import JobStore
@@ -140,7 +141,7 @@ def make_services(settings: Settings) -> Services:
         options=options,
         catalog=catalog,
         engine=engine,
-        jobs=Keeper(engine, _job_store(settings)),
+        jobs=Keeper(engine, _job_store(settings), Allowance(settings.max_jobs_per_key)),
         scripts=discover(
             dict.fromkeys((bundled("scripts"), settings.scripts_dir)),
             _extension_folders(settings),

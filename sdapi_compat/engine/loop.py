@@ -11,6 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sdapi_compat import logs
 from sdapi_compat.engine import recovery
 from sdapi_compat.engine.asks import rows
 from sdapi_compat.engine.budget import Budget
@@ -157,6 +158,10 @@ class Loop:
 
     def _step(self, job: Job, body: Generator[Ask, Any, Outcome] | None, answer: Any) -> None:
         """Let a body run to its next ask, its end or its failure."""
+        with logs.about(job.id):
+            self._advance(job, body, answer)
+
+    def _advance(self, job: Job, body: Generator[Ask, Any, Outcome] | None, answer: Any) -> None:
         try:
             if body is None:
                 body = job.work.start(job)
@@ -169,7 +174,7 @@ class Loop:
             job.finish(stop.value)
         except Exception as error:  # the engine's boundary: an error ends its own job only
             if not isinstance(error, SdapiError):
-                log.exception("job %s failed", job.id)
+                log.exception("the job failed")
             job.fail(named(error))
         else:
             self.running.append(Running(job, body, ask, time.monotonic()))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter, deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from sdapi_compat.engine.job import State
-from sdapi_compat.errors import ApiError
+from sdapi_compat.errors import Busy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
     from sdapi_compat.engine.job import Job
 
 REMEMBERED = 16
+RESTART_SECONDS = 10
+LONGEST_RETRY = 60
 
 
-class ShuttingDown(ApiError):
+class ShuttingDown(Busy):
     """The answer to jobs that a stopping server does not begin."""
 
     def __init__(self) -> None:
-        super().__init__(503, "The server is shutting down")
+        super().__init__(503, "The server is shutting down", RESTART_SECONDS)
 
 
 class MergeRules(NamedTuple):
@@ -63,18 +66,25 @@ class JobQueue:
         self._finished: deque[Job] = deque(maxlen=REMEMBERED)
         self._ended: Counter[State] = Counter()
         self._waits = Waits(0, 0.0)
+        self._last_wait = 0.0
         self._closed = False
         self._changed = threading.Condition()
 
     def put(self, job: Job) -> None:
-        """Admit a job. ApiError 503 when the queue is full or the server is stopping."""
+        """Admit a job. Busy 503 when the queue is full or the server is stopping."""
         with self._changed:
             if self._closed:
                 raise ShuttingDown
             if len(self._waiting) >= self._limit:
-                raise ApiError(503, f"The queue is full: {len(self._waiting)} jobs are waiting")
+                message = f"The queue is full: {len(self._waiting)} jobs are waiting"
+                raise Busy(503, message, self._seconds_per_job())
             self._waiting.append(job)
             self._changed.notify_all()
+
+    def _seconds_per_job(self) -> int:
+        """How long it lately took until one more job was begun, as Retry-After says it: 1 to 60 seconds."""
+        seconds = self._last_wait / self._limit
+        return min(max(math.ceil(seconds), 1), LONGEST_RETRY)
 
     def put_back(self, job: Job) -> None:
         """A job that was begun waits again, in front of the others."""
@@ -102,8 +112,8 @@ class JobQueue:
             while (job := self._next(running, rules)) is not None:
                 self._waiting.remove(job)
                 if job.begin():
-                    waited = self._waits.seconds + time.monotonic() - job.submitted
-                    self._waits = Waits(self._waits.begun + 1, waited)
+                    self._last_wait = time.monotonic() - job.submitted
+                    self._waits = Waits(self._waits.begun + 1, self._waits.seconds + self._last_wait)
                     self._running.append(job)
                     return job
             return None

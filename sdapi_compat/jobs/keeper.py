@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sdapi_compat import logs
 from sdapi_compat.engine.job import State, Withdrawn
 from sdapi_compat.engine.loop import named
 from sdapi_compat.engine.queue import ShuttingDown
@@ -19,9 +22,11 @@ if TYPE_CHECKING:
 
     from sdapi_compat.engine.engine import Engine
     from sdapi_compat.engine.job import Job, Outcome
+    from sdapi_compat.jobs.allowance import Allowance
     from sdapi_compat.jobs.record import Result
     from sdapi_compat.jobs.store import JobStore
 
+log = logging.getLogger(__name__)
 PRUNE_SECONDS = 60.0
 T = TypeVar("T")
 
@@ -32,7 +37,7 @@ class Entry:
 
     `finish` turns the outcome into what is kept (CPU work). `waiting`: how many connections wait for it.
     `task` gives the result or raises the error, once either is stored. `again`: it is left to the next
-    process, which does it whole.
+    process, which does it whole. `caller`: whose place it takes, until it is answered.
     """
 
     job: Job
@@ -44,6 +49,7 @@ class Entry:
     fingerprint: str | None = None
     waiting: int = 0
     again: bool = False
+    caller: str = ""
     task: asyncio.Task[Result] = field(init=False)
 
     @property
@@ -69,8 +75,9 @@ class Claim:
 class Keeper:
     """Follows jobs from their admission to their stored answer. `store` None: nothing is kept."""
 
-    def __init__(self, engine: Engine, store: JobStore | None) -> None:
+    def __init__(self, engine: Engine, store: JobStore | None, allowance: Allowance) -> None:
         self.store = store
+        self.allowance = allowance
         self.recovered = asyncio.Event()
         self._engine = engine
         self._live: dict[str, list[Entry]] = {}
@@ -137,6 +144,7 @@ class Keeper:
             self.store.close()
 
     async def _keep(self, entry: Entry) -> Result:
+        logs.set_job(entry.job.id)
         try:
             outcome = await asyncio.wrap_future(entry.job.reply)
             result = await asyncio.to_thread(entry.finish, outcome)
@@ -150,6 +158,7 @@ class Keeper:
         else:
             state = entry.job.state.value
             await self._write(entry, lambda store, row: store.finish(row, state, result))
+        _tell_end(entry, pictures=len(result.pictures))
         return result
 
     async def _keep_error(self, entry: Entry, error: Exception) -> None:
@@ -159,6 +168,7 @@ class Keeper:
             return
         state = State.CANCELLED if isinstance(error, Withdrawn) else State.FAILED
         await self._write(entry, lambda store, row: store.fail(row, state.value, named(error)))
+        _tell_end(entry, error=type(error).__name__)
 
     async def _write(self, entry: Entry, change: Callable[[JobStore, int], None]) -> None:
         row = entry.row
@@ -170,6 +180,23 @@ class Keeper:
         entries.remove(entry)
         if not entries:
             del self._live[entry.job.id]
+        self.allowance.give_back(entry.caller)
         if not task.cancelled():
             # Looked at here, since there may be nobody else: else asyncio reports it as forgotten.
             task.exception()
+
+
+def _tell_end(entry: Entry, **fields: object) -> None:
+    """Log how a job ended: `waited` and `took` are seconds, `took` None for one that never began."""
+    job, now = entry.job, time.monotonic()
+    begun = job.progress.started
+    told = {
+        "event": "job_ended",
+        "kind": job.kind,
+        "state": job.state.value,
+        "waited": round((begun or now) - job.submitted, 3),
+        "took": None if begun is None else round(now - begun, 3),
+        "retries": job.retries,
+        **fields,
+    }
+    log.info("%(kind)s %(state)s, took %(took)s s, waited %(waited)s s", told, extra=told)

@@ -62,13 +62,14 @@ class Encoded(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True):
     """What a job gave, in the parts of its reply. `parameters` is JSON, `info` the text of the reply.
 
-    `sent`: the reply has the pictures; otherwise they are only kept.
+    `sent`: the reply has the pictures; otherwise they are only kept. `linked`: it has their paths instead.
     """
 
     pictures: list[Encoded]
     parameters: bytes
     info: str
     sent: bool = True
+    linked: bool = False
 
     def pack(self) -> bytes:
         """As bytes, for a file."""

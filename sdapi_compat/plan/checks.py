@@ -109,6 +109,24 @@ def check_counts(fields: dict[str, Any], longest_side: int) -> None:
         raise InvalidRequest(problems)
 
 
+def check_prompts(prompts: Sequence[str], n_iter: int, script: str | None) -> None:
+    """InvalidRequest for a list of prompts that is empty, too long, or joined with what needs one prompt."""
+    problems = []
+    if not prompts:
+        problems.append(Problem(("body", "prompt"), "ensure this value has at least 1 items", "value_error"))
+    if len(prompts) > MOST["batch_size"]:
+        message = f"ensure this value has at most {MOST['batch_size']} items"
+        problems.append(Problem(("body", "prompt"), message, "value_error"))
+    if n_iter != 1:
+        message = "a list of prompts gives one picture each: n_iter must be 1"
+        problems.append(Problem(("body", "n_iter"), message, "value_error"))
+    if script:
+        message = "scripts take one prompt, not a list"
+        problems.append(Problem(("body", "script_name"), message, "value_error"))
+    if problems:
+        raise InvalidRequest(problems)
+
+
 def check_second_pass(steps: int, target: HiresTarget, field: str, longest_side: int) -> None:
     """Refuse steps and sizes of the hires pass nothing can be sampled with; `field` sets its size."""
     if not 0 <= steps <= MOST["steps"]:

@@ -17,6 +17,7 @@ from sdapi_compat.imaging.hires import hires_target, old_first_pass
 from sdapi_compat.options.snapshot import Snapshot
 from sdapi_compat.plan import checks, seeds
 from sdapi_compat.plan.plan import Inversion
+from sdapi_compat.plan.prompts import listed_batches
 from sdapi_compat.sampling.table import resolve
 
 if TYPE_CHECKING:
@@ -236,9 +237,10 @@ def _common(
     if request.restore_faces:
         raise ApiError(501, "restore_faces is not built yet: there is no face restorer on this server")
     checks.check_finite(request)
+    prompt = _or(request.prompt, "")
     sampler, scheduler = resolve(request.sampler_name or request.sampler_index or "Euler", request.scheduler)
     fields: dict[str, Any] = {
-        "prompt": _or(request.prompt, ""),
+        "prompt": prompt if isinstance(prompt, str) else tuple(prompt),
         "negative_prompt": _or(request.negative_prompt, ""),
         "styles": tuple(request.styles or ()),
         "seed": _or(request.seed, -1),
@@ -269,6 +271,9 @@ def _common(
         "options": snapshot,
     }
     checks.check_counts(fields, limits.longest_side)
+    if not isinstance(prompt, str):
+        checks.check_prompts(prompt, fields["n_iter"], request.script_name)
+        fields |= listed_batches(len(prompt), fields["batch_size"])
     return fields
 
 

@@ -54,6 +54,15 @@ class PromptRules:
         return prompt + "".join(f"<{kind}:{name}:{self._options.strength}>" for kind, name in missing)
 
 
+def listed_batches(count: int, batch_size: int) -> dict[str, int]:
+    """`batch_size` and `n_iter` that make `count` pictures, one per prompt of a list.
+
+    `batch_size`: how many may be made at a time; the largest number below that divides `count` is taken.
+    """
+    fitting = max(size for size in range(1, min(batch_size, count) + 1) if count % size == 0)
+    return {"batch_size": fitting, "n_iter": count // fitting}
+
+
 def _listed(prompt: str | Sequence[str], count: int) -> Sequence[str]:
     if isinstance(prompt, str):
         return [prompt] * count

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sdapi_compat import logs
 from sdapi_compat.errors import InvalidRequest, Problem, SdapiError
 from sdapi_compat.jobs.keeper import Entry
 from sdapi_compat.jobs.record import Encoded, NewJob, Result
@@ -68,8 +69,9 @@ async def enter(held: Services, new: Asked, record: Record | None = None) -> tup
 
     `record`: where it is stored already. Raises what the reply should say; then nothing more is stored.
     """
+    logs.set_job(new.aside.task_id)
     created = time.time() if record is None else record.created
-    admitted, row = await asyncio.to_thread(_admit, held, new, created, record)
+    admitted, row = await _admitted(held, new, created, record)
     entry = Entry(
         job=admitted.job,
         owner=new.wishes.owner,
@@ -78,11 +80,27 @@ async def enter(held: Services, new: Asked, record: Record | None = None) -> tup
         key=new.wishes.key,
         fingerprint=new.fingerprint,
         created=created,
+        caller=new.wishes.caller,
     )
     held.jobs.follow(entry)
+    event = {"event": "job_admitted", "kind": entry.job.kind, "caller": new.wishes.caller}
+    log.info("%s admitted", entry.job.kind, extra=event)
     if new.aside.told is not None:
         new.aside.told.await_end(entry, location(held, entry.job.id))
     return entry, admitted.ignored
+
+
+async def _admitted(
+    held: Services, new: Asked, created: float, record: Record | None
+) -> tuple[Admitted, int | None]:
+    """Within the caller's share of the server."""
+    caller, allowance = new.wishes.caller, held.jobs.allowance
+    allowance.take(caller, again=record is not None)
+    try:
+        return await asyncio.to_thread(_admit, held, new, created, record)
+    except BaseException:
+        allowance.give_back(caller)
+        raise
 
 
 def _admit(held: Services, new: Asked, created: float, record: Record | None) -> tuple[Admitted, int | None]:
@@ -91,6 +109,9 @@ def _admit(held: Services, new: Asked, created: float, record: Record | None) ->
         _submit(held, admitted, record.row)
         return admitted, record.row
     row = _stored(held.jobs.store, new, created)
+    if row is None and new.request.response_format == "url":
+        message = "pictures have no URLs here: this job is not kept"
+        raise InvalidRequest([Problem(("body", "response_format"), message, "value_error")])
     try:
         _submit(held, admitted, row)
     except SdapiError:
@@ -151,6 +172,7 @@ def _finished(admitted: Admitted, given: frozenset[str], outcome: Outcome) -> Re
         parameters=msgspec.json.encode(echo(admitted.request, given)),
         info=msgspec.json.encode(outcome.info).decode(),
         sent=bool(admitted.request.send_images),
+        linked=admitted.request.response_format == "url",
     )
 
 

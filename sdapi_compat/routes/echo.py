@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sdapi_compat.schema.generation import OWN_FIELDS
 from sdapi_compat.schema.img2img import StableDiffusionProcessingImg2Img
+from sdapi_compat.schema.own_fields import OWN_FIELDS
 
 if TYPE_CHECKING:
     from sdapi_compat.routes.intake import GenerationRequest

@@ -11,6 +11,7 @@ from sdapi_compat.jobs.keeper import Entry
 from sdapi_compat.metadata import images
 from sdapi_compat.routes.admission import Asked, enter, known, new_aside
 from sdapi_compat.routes.notices import notices
+from sdapi_compat.routes.picture import check_single, picture_reply, preferred
 from sdapi_compat.routes.reply import json_reply
 from sdapi_compat.routes.standing import answer_of, location, reply_of
 from sdapi_compat.routes.state import services
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from sdapi_compat.jobs.record import Result
     from sdapi_compat.routes.intake import GenerationRequest
     from sdapi_compat.routes.wishes import Wishes
     from sdapi_compat.schema.coerce import Decoded
@@ -52,7 +54,8 @@ async def img2img(request: Request) -> Response:
 async def _generate(request: Request, kind: type[GenerationRequest]) -> Response:
     held, body = services(request), await request.body()
     decoded = decode(kind, body, request.headers.get("content-type"))
-    wish = wishes(request, held.settings)
+    wish, media = wishes(request, held.settings), preferred(request.headers.get("accept"))
+    check_single(decoded.value, media)
     if wish.key is None:
         entry, ignored = await _new(held, decoded, wish)
     else:
@@ -64,17 +67,16 @@ async def _generate(request: Request, kind: type[GenerationRequest]) -> Response
             elif isinstance(found, Entry):
                 entry, ignored = found, ()
             else:
-                return _answer(found.id, reply_of(await answer_of(held, found)), decoded.ignored)
+                result = await answer_of(held, found)
+                return await _answer(held, found.id, result, media, decoded.ignored)
     ignored = decoded.ignored + header_names(ignored)
     later = wish.respond_async and entry.row is not None
-    result = await result_of(
+    told = await result_of(
         request, held.jobs, entry, cancel=wish.cancel and not later, seconds=wish.wait if later else None
     )
-    return (
-        _accepted(held, entry, ignored)
-        if result is None
-        else _answer(entry.job.id, reply_of(result), ignored)
-    )
+    if told is None:
+        return _accepted(held, entry, ignored)
+    return await _answer(held, entry.job.id, told, media, ignored)
 
 
 async def _new(
@@ -88,8 +90,14 @@ async def _new(
     return await enter(held, Asked(asked, decoded.given, aside, wish, fingerprint))
 
 
-def _answer(job_id: str, reply: dict[str, object], ignored: tuple[str, ...]) -> Response:
-    return json_reply(reply, headers=_headers(job_id, ignored))
+async def _answer(
+    held: Services, job_id: str, result: Result, media: str | None, ignored: tuple[str, ...]
+) -> Response:
+    """The JSON reply, or the first picture where the client prefers that."""
+    headers = _headers(job_id, ignored)
+    if media is None or not (result.sent and result.pictures):
+        return json_reply(reply_of(held, job_id, result), headers=headers)
+    return await picture_reply(held, result.pictures[0], media, headers)
 
 
 def _accepted(held: Services, entry: Entry, ignored: tuple[str, ...]) -> Response:

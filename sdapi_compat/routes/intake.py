@@ -93,7 +93,7 @@ def prepare(held: Services, request: GenerationRequest, given: frozenset[str], a
     else:
         arguments = script.plugin.prepare(draft, script.arguments, held.world())
         work = ScriptWork(held.catalog.configured(snapshot), script.plugin, arguments, draft, planner, hooks)
-    job = Job(aside.task_id, kind, work, work.model, draft.batch_size)
+    job = Job(aside.task_id, kind, work, work.model, draft.batch_size, request.priority or 0)
     if aside.told is not None:
         aside.told.follow(job)
     return Admitted(job, request, spec, tuple(held.scripts.ignored(request.alwayson_scripts)))

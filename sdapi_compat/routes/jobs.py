@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from PIL import Image
 from starlette.responses import Response
 
 from sdapi_compat.errors import ApiError, InvalidRequest, Problem, SdapiError
 from sdapi_compat.jobs.keeper import Entry
-from sdapi_compat.metadata import images
-from sdapi_compat.routes.media import MEDIA_TYPES, PICTURES, chosen
+from sdapi_compat.routes.media import PICTURES, chosen
+from sdapi_compat.routes.picture import offers, picture_reply
 from sdapi_compat.routes.reply import json_reply
 from sdapi_compat.routes.standing import answer_of, look_up, reply_of, status_in, status_of
 from sdapi_compat.routes.state import services
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from sdapi_compat.jobs.record import Encoded, Record
+    from sdapi_compat.jobs.record import Record
     from sdapi_compat.services import Services
 
 STATES = ("queued", "running", "finished", "failed", "cancelled")
@@ -67,7 +65,7 @@ async def show(request: Request) -> Response:
     status = msgspec.structs.asdict(status_of(held, found))
     result = None
     if with_result and not isinstance(found, Entry) and not found.open and found.error is None:
-        result = reply_of(await answer_of(held, found))
+        result = reply_of(held, found.id, await answer_of(held, found))
     return json_reply(Job(**status, result=result))
 
 
@@ -79,22 +77,10 @@ async def image(request: Request) -> Response:
     if isinstance(found, Entry) or number >= found.pictures:
         raise ApiError(404, "Picture not found")
     picture = (await answer_of(held, found)).pictures[number]
-    own = MEDIA_TYPES[picture.format]
-    media = chosen(request.headers.get("accept"), list(dict.fromkeys((own, *PICTURES))))
+    media = chosen(request.headers.get("accept"), offers(picture))
     if media is None:
         raise ApiError(406, f"Pictures come as {', '.join(PICTURES)}")
-    data = picture.data
-    if media != own:
-        quality = held.options.snapshot().integer("jpeg_quality")
-        data = await asyncio.to_thread(_converted, picture, PICTURES[media], quality)
-    return Response(data, media_type=media, headers={"Vary": "Accept"})
-
-
-def _converted(picture: Encoded, form: str, quality: int) -> bytes:
-    """The picture in another format, with its infotext."""
-    with Image.open(io.BytesIO(picture.data)) as opened:
-        infotext = images.read(opened).info
-        return images.encode(opened, images.ImageSpec(format=form, quality=quality), infotext or None, {})
+    return await picture_reply(held, picture, media)
 
 
 async def delete(request: Request) -> Response:

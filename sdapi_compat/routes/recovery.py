@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from sdapi_compat import logs
 from sdapi_compat.engine.job import State, Withdrawn
 from sdapi_compat.engine.loop import named
 from sdapi_compat.engine.queue import ShuttingDown
@@ -48,13 +49,14 @@ async def recover(held: Services) -> None:
 
 async def _recovered(held: Services, record: Record) -> bool:
     """One job. False when the server is stopping."""
+    logs.set_job(record.id)
     try:
         await _enter(held, record)
     except ShuttingDown:
         return False
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one job ends that one only
         told = named(error)
-        log.warning("job %s is not done again: %s", record.id, told)
+        log.warning("the job is not done again: %s", told)
         state = State.CANCELLED if isinstance(error, Withdrawn) else State.FAILED
         await held.jobs.stored(lambda store: store.fail(record.row, state.value, told))
     return True

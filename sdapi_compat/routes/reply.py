@@ -22,4 +22,4 @@ def json_reply(value: object, status: int = 200, headers: Mapping[str, str] | No
 
 def error_reply(error: SdapiError) -> Response:
     """The error's own status and body."""
-    return json_reply(error.body(), error.status)
+    return json_reply(error.body(), error.status, error.headers)

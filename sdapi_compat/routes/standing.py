@@ -63,7 +63,7 @@ def status_in(held: Services, found: Entry | Record, waiting: Sequence[Job]) -> 
         started_at=moment(found.started),
         finished_at=moment(found.finished),
         progress=1.0 if found.state == "finished" else 0.0,
-        images=[f"{location(held, found.id)}/images/{number}" for number in range(found.pictures)],
+        images=picture_paths(held, found.id, found.pictures),
         status=status if error is None else error.status,
         error=None if error is None else error.body(),
     )
@@ -95,11 +95,18 @@ def moment(seconds: float | None) -> str | None:
     return text.replace("+00:00", "Z")
 
 
-def reply_of(result: Result) -> dict[str, Any]:
+def picture_paths(held: Services, job_id: str, count: int) -> list[str]:
+    """Where the pictures of a job are, as clients see it."""
+    return [f"{location(held, job_id)}/images/{number}" for number in range(count)]
+
+
+def reply_of(held: Services, job_id: str, result: Result) -> dict[str, Any]:
     """The body of txt2img and img2img."""
     pictures = result.pictures if result.sent else []
     return {
-        "images": [base64.b64encode(picture.data).decode() for picture in pictures],
+        "images": picture_paths(held, job_id, len(pictures))
+        if result.linked
+        else [base64.b64encode(picture.data).decode() for picture in pictures],
         "parameters": msgspec.Raw(result.parameters),
         "info": result.info,
     }

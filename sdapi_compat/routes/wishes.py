@@ -21,12 +21,14 @@ WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,9})\"?")
 
 
 class Wishes(msgspec.Struct, frozen=True):
-    """`owner`: the user, "" without users. `key`: of idempotency. `cancel`: end the job when its client goes.
+    """`owner`: the user, "" without users. `caller`: that, or the client's address.
 
-    `respond_async`: answer with where the job is, `wait` seconds after it was admitted.
+    `key`: of idempotency. `cancel`: end the job when its client goes. `respond_async`: answer with where the
+    job is, `wait` seconds after it was admitted.
     """
 
     owner: str = ""
+    caller: str = ""
     key: str | None = None
     cancel: bool = False
     respond_async: bool = False
@@ -40,6 +42,7 @@ def wishes(request: Request, settings: Settings) -> Wishes:
     waits = [match[1] for one in preferences if (match := WAIT.fullmatch(one))]
     return Wishes(
         owner=owner_of(request),
+        caller=_caller(request),
         key=_key(request.headers.get("idempotency-key")),
         cancel=_policy(request.headers.get("x-on-disconnect"), settings.on_disconnect) == "cancel",
         respond_async="respond-async" in preferences,
@@ -50,6 +53,10 @@ def wishes(request: Request, settings: Settings) -> Wishes:
 def owner_of(request: Request) -> str:
     """The user who is logged in, "" without users."""
     return str(request.scope.get("user", ""))
+
+
+def _caller(request: Request) -> str:
+    return owner_of(request) or (request.client.host if request.client else "")
 
 
 def _key(text: str | None) -> str | None:

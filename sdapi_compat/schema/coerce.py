@@ -127,7 +127,7 @@ def coerce(kind: inspect.Type, value: Any, loc: Loc, problems: list[Problem]) ->
     if isinstance(kind, inspect.Metadata):
         return coerce(kind.type, value, loc, problems)
     if isinstance(kind, inspect.UnionType):
-        return None if value is None else coerce(without_null(kind), value, loc, problems)
+        return None if value is None else coerce(member_for(kind, value), value, loc, problems)
     if isinstance(kind, inspect.AnyType):
         return value
     if value is None:
@@ -140,10 +140,12 @@ def coerce(kind: inspect.Type, value: Any, loc: Loc, problems: list[Problem]) ->
         return None
 
 
-def without_null(kind: inspect.UnionType) -> inspect.Type:
-    """The one type of `T | None` that is not null."""
-    (other,) = (member for member in kind.types if not isinstance(member, inspect.NoneType))
-    return other
+def member_for(kind: inspect.UnionType, value: Any) -> inspect.Type:
+    """The type of a union that a value which is not null is meant for: the list type for a list."""
+    others = [member for member in kind.types if not isinstance(member, inspect.NoneType)]
+    lists = [member for member in others if isinstance(member, inspect.ListType)]
+    singles = [member for member in others if member not in lists]
+    return lists[0] if lists and (isinstance(value, list) or not singles) else singles[0]
 
 
 def compound(kind: inspect.Type, value: Any, loc: Loc, problems: list[Problem]) -> Any:

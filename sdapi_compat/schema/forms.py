@@ -55,5 +55,6 @@ def bare(kind: inspect.Type) -> inspect.Type:
     if isinstance(kind, inspect.Metadata):
         return bare(kind.type)
     if isinstance(kind, inspect.UnionType):
-        return bare(next(member for member in kind.types if not isinstance(member, inspect.NoneType)))
+        members = [member for member in kind.types if not isinstance(member, inspect.NoneType)]
+        return bare(next((one for one in members if isinstance(one, inspect.StrType)), members[0]))
     return kind

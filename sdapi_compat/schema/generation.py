@@ -5,7 +5,7 @@ The order of the fields is the order of the `parameters` echo in the reply (A111
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -63,26 +63,6 @@ Infotext = Annotated[
     ),
 ]
 
-Webhook = Annotated[
-    str | None,
-    Meta(
-        description=(
-            "Not of the original: URL to which signed messages about the job are posted; needs a server "
-            "started with --webhook-secret."
-        ),
-        examples=["https://example.com/hooks/pictures"],
-    ),
-]
-WebhookEvents = Annotated[
-    list[Literal["start", "completed", "failed"]] | None,
-    Meta(
-        description="Not of the original: what webhook is told of; null is everything.",
-        examples=[["completed", "failed"]],
-    ),
-]
-OWN_FIELDS = frozenset({"webhook", "webhook_events"})
-"""Fields the original does not have: echoed in `parameters` only where the client set them."""
-
 
 class GenerationRequest(Struct, frozen=True):
     """What txt2img and img2img both accept.
@@ -92,11 +72,12 @@ class GenerationRequest(Struct, frozen=True):
     """
 
     prompt: Annotated[
-        str | None,
+        str | list[str] | None,
         Meta(
             description=(
                 "What the picture shows; (word:1.2), [a:b:0.5], AND, BREAK and <lora:name:1> have "
-                "their usual meaning."
+                "their usual meaning. Not of the original: a list gives one picture for each of its "
+                "prompts, with the seed counted up."
             ),
             examples=["a lighthouse on a cliff at sunset"],
         ),
@@ -280,7 +261,8 @@ class GenerationResponse(Struct, frozen=True):
         list[str] | None,
         Meta(
             description=(
-                "The pictures, base64 text without a data: prefix, encoded per the option samples_format."
+                "The pictures, base64 text without a data: prefix, encoded per the option samples_format; "
+                "with response_format url the paths where they are."
             ),
         ),
     ]

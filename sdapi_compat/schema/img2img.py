@@ -16,9 +16,8 @@ from sdapi_compat.schema.generation import (
     ScriptArgs,
     ScriptName,
     SendImages,
-    Webhook,
-    WebhookEvents,
 )
+from sdapi_compat.schema.own_fields import Priority, ResponseFormat, Webhook, WebhookEvents
 
 
 class StableDiffusionProcessingImg2Img(GenerationRequest, frozen=True):
@@ -132,3 +131,5 @@ class StableDiffusionProcessingImg2Img(GenerationRequest, frozen=True):
     infotext: Infotext = None
     webhook: Webhook = None
     webhook_events: WebhookEvents = None
+    priority: Priority = None
+    response_format: ResponseFormat = None

@@ -77,6 +77,14 @@ def count(text: str) -> int:
     return number
 
 
+def limit(text: str) -> int:
+    """A whole number from 0."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
+
+
 def seconds(text: str) -> float:
     """A finite number from 0."""
     number = float(text)
@@ -114,6 +122,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "integer": int,
     "port": port,
     "count": count,
+    "limit": limit,
     "seconds": seconds,
     "level": level,
     "regex": regex,

@@ -13,6 +13,7 @@ Kind: TypeAlias = Literal[
     "integer",
     "port",
     "count",
+    "limit",
     "seconds",
     "path",
     "paths",

@@ -89,6 +89,7 @@ def _settings(parser: Parser, values: dict[str, Any]) -> Settings:
 
 # Settings that are just what their flag says.
 PLAIN = (
+    "log_format",
     "api_log",
     "api_server_stop",
     "webhook_allow_local",
@@ -157,6 +158,7 @@ def _limits(values: Mapping[str, Any]) -> dict[str, Any]:
         "max_pixels": values["max_pixels"],
         "max_image_size": values["max_image_size"],
         "max_queue": values["max_queue"],
+        "max_jobs_per_key": values["max_jobs_per_key"],
         "max_batch": 1 if values["no_merge"] else values["max_batch"],
         "watchdog_seconds": values["watchdog_seconds"],
         "graceful_timeout": values["graceful_timeout"],

@@ -57,6 +57,15 @@ SERVER: tuple[Flag, ...] = (
     Flag("--subpath", "text", None, "Path below which a reverse proxy offers the server.", WORKS),
     Flag("--timeout-keep-alive", "integer", 30, "Seconds an idle connection is kept.", WORKS),
     Flag("--loglevel", "level", None, "CRITICAL, ERROR, WARNING, INFO (default) or DEBUG.", WORKS),
+    Flag(
+        "--log-format",
+        "text",
+        "text",
+        "Lines of the log: text, or one JSON object each.",
+        WORKS,
+        listed=False,
+        choices=("text", "json"),
+    ),
     Flag("--skip-load-model-at-start", "switch", False, "Load the checkpoint at the first request.", WORKS),
     Flag("--freeze-settings", "switch", False, "No request may change options.", WORKS),
     Flag(
@@ -102,6 +111,15 @@ OURS: tuple[Flag, ...] = (
         listed=False,
     ),
     Flag("--max-queue", "count", 1000, "Generations that may wait; more are refused.", WORKS, listed=False),
+    Flag(
+        "--max-jobs-per-key",
+        "limit",
+        0,
+        "Generations without an answer that one caller may have: a user, or an address where there are no "
+        "users; 0 is any number.",
+        WORKS,
+        listed=False,
+    ),
     Flag(
         "--max-batch",
         "count",

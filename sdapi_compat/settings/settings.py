@@ -53,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     timeout_keep_alive: int
     """Seconds."""
     loglevel: str
+    log_format: Literal["text", "json"]
     skip_load_model_at_start: bool
 
     webhook_secrets: tuple[WebhookSecret, ...]
@@ -65,6 +66,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_pixels: int
     max_image_size: int
     max_queue: int
+    max_jobs_per_key: int
+    """Of one caller; 0: any number."""
     max_batch: int
     """Pictures that may be in work at once; 1: one generation after the other."""
     watchdog_seconds: float

@@ -182,6 +182,7 @@ def test_a_full_queue_refuses_with_503(make_engine: Any) -> None:
     with pytest.raises(ApiError, match="full: 2 jobs") as caught:
         engine.submit(job(Count(0, 1)))
     assert caught.value.status == 503
+    assert caught.value.headers == {"Retry-After": "1"}
 
 
 def test_drain_refuses_what_waits_and_finishes_what_runs(make_engine: Any) -> None:

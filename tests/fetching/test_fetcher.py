@@ -348,9 +348,9 @@ def test_packed_bytes_count_too(web):
     ("encoding", "body", "words"),
     [
         ("gzip", b"no gzip at all", "damaged"),
-        ("gzip", gzip.compress(b"picture")[:-5], "cut off"),
+        ("gzip", gzip.compress(b"picture", mtime=0)[:-5], "cut off"),
         ("br", b"whatever", "encoding"),
-        ("gzip, gzip", gzip.compress(gzip.compress(b"x")), "encoding"),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"x", mtime=0), mtime=0), "encoding"),
     ],
 )
 def test_bodies_that_cannot_be_unpacked(web, encoding, body, words):

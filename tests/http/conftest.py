@@ -133,7 +133,7 @@ def stocked(tmp_path_factory: pytest.TempPathFactory, launch: Callable[..., Any]
     flags = ["--max-body-mb", "1", "--max-pixels", "250000", "--max-image-size", "512", "--api-log"]
     flags += ["--ckpt", str(CHECKPOINT_DIR), "--loglevel", "INFO"]
     flags += ["--cors-allow-origins", "http://page.example", "--timeout-keep-alive", "5"]
-    flags += ["--max-queue", "2"]
+    flags += ["--max-queue", "2", "--log-format", "json"]
     return launch(data_dir, *flags)
 
 

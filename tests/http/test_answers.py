@@ -29,6 +29,7 @@ BETTER_STATUS = {
     "batch_size 0": (422, NUMBER),
     "steps null": (200, NULL),
     "prompt null": (200, NULL),
+    "prompt list": (200, "one picture for each"),
     "valid JSON, form content-type": (200, "curl sends this type unasked"),
     "form encoded": (200, FORM),
     "interrogate no image": (501, UNBUILT),

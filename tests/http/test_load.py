@@ -76,5 +76,6 @@ def test_a_full_queue_is_told_at_once(stocked: Any, pool: ThreadPoolExecutor, un
     refused = stocked.post(TXT2IMG, long)
     assert refused.status_code == 503
     assert refused.json()["detail"] == "The queue is full: 2 jobs are waiting"
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
     stocked.post("/sdapi/v1/interrupt")
     assert [reply.result().status_code for reply in replies] == [200, 200, 200]

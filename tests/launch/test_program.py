@@ -125,8 +125,8 @@ def test_pips_lines_in_words(line, words):
 def test_an_interruption_ends_the_program(tmp_path):
     """Ctrl+C while packages are downloaded must not leave pip at work in the background."""
     code = (
-        "import os, sys, _thread, threading; from pathlib import Path; from launcher.program import run\n"
-        f"threading.Timer(1.0, _thread.interrupt_main).start()\n"
+        "import os, signal, sys, threading; from pathlib import Path; from launcher.program import run\n"
+        f"threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
         f"run('x', [sys.executable, '-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(60)'],"
         f" Path({str(tmp_path / 'log')!r}), os.environ)"
     )

@@ -15,6 +15,7 @@ from sdapi_compat.engine.queue import ShuttingDown
 from sdapi_compat.errors import ApiError, InvalidRequest
 from sdapi_compat.fetching.fetcher import Fetcher
 from sdapi_compat.fetching.rules import Rules
+from sdapi_compat.jobs.allowance import Allowance
 from sdapi_compat.jobs.keeper import Entry, Keeper
 from sdapi_compat.jobs.record import Encoded, Result
 from sdapi_compat.routes.notices import notices
@@ -55,7 +56,7 @@ def told(life: Any, events: Any = None, row: int | None = 1, closed: bool = Fals
         job = Job("task(x)", "txt2img", NO_WORK)
         told.follow(job)
         engine: Any = SimpleNamespace(queue=SimpleNamespace(closed=closed))
-        entry = Keeper(engine, None).follow(Entry(job, "", row, kept, 0.0))
+        entry = Keeper(engine, None, Allowance(0)).follow(Entry(job, "", row, kept, 0.0))
         told.await_end(entry, "/jobs/x")
         await asyncio.to_thread(life, job)
         await asyncio.wait({entry.task})

@@ -19,7 +19,8 @@ def asked(*headers: tuple[str, str], default: str = "finish", **scope: Any) -> W
 def test_without_headers_there_are_none() -> None:
     assert asked() == Wishes()
     assert asked(default="cancel") == Wishes(cancel=True)
-    assert asked(user="ann") == Wishes(owner="ann")
+    assert asked(user="ann", client=("10.0.0.1", 5)) == Wishes(owner="ann", caller="ann")
+    assert asked(client=("10.0.0.1", 5)) == Wishes(caller="10.0.0.1")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from sdapi_compat.schema.extras import ExtrasSingleImageRequest
-from sdapi_compat.schema.generation import OWN_FIELDS
 from sdapi_compat.schema.img2img import StableDiffusionProcessingImg2Img
+from sdapi_compat.schema.own_fields import OWN_FIELDS
 from sdapi_compat.schema.txt2img import StableDiffusionProcessingTxt2Img
 
 HEAD = """prompt negative_prompt styles seed subseed subseed_strength seed_resize_from_h seed_resize_from_w
@@ -30,7 +30,7 @@ IMG2IMG = f"""{HEAD} init_images resize_mode image_cfg_scale mask mask_blur_x ma
 
 def test_the_echo_has_the_order_of_the_original() -> None:
     """Fields of our own come last, and are left out of the echo unless they were sent."""
-    own = ["webhook", "webhook_events"]
+    own = ["webhook", "webhook_events", "priority", "response_format"]
     assert set(own) == OWN_FIELDS
     assert list(StableDiffusionProcessingTxt2Img.__struct_fields__) == TXT2IMG.split() + own
     assert list(StableDiffusionProcessingImg2Img.__struct_fields__) == IMG2IMG.split() + own

@@ -21,6 +21,8 @@ def test_our_own_flags_are_not_listed() -> None:
         "--max-pixels",
         "--max-image-size",
         "--max-queue",
+        "--max-jobs-per-key",
+        "--log-format",
         "--max-batch",
         "--no-merge",
         "--watchdog-seconds",
