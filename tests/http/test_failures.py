@@ -17,7 +17,7 @@ def test_a_failing_handler_is_500_without_traceback(stocked: Any, until: Any) ->
         "body": "",
         "errors": "secret detail of the failure",
     }
-    line = "LookupError: secret detail of the failure\n"
+    line = "LookupError: secret detail of the failure"
     logged = until(lambda: line in (text := stocked.log.read_text()[before:]) and text)
     assert logged.count("Traceback") == 1
     assert logged.count(line) == 1
