@@ -2,7 +2,7 @@
 
     python -m benchmarks.concurrency [--sizes 512 256 64] [--clients 1 2 4 8 16] [--waiting 1000]
 
-Starts a real server with the embedded checkpoint, twice: as it is, and with --no-merge for comparison.
+Starts real servers with the embedded checkpoint: one as it is, and one with --no-merge for comparison.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
-import socket
-import subprocess
-import sys
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,7 +18,8 @@ from pathlib import Path
 
 import httpx
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.server import ready, serving
+
 CONTROL = (
     "/sdapi/v1/progress?skip_current_image=true",
     "/sdapi/v1/options",
@@ -32,41 +30,11 @@ BODY = {"prompt": "a red apple", "steps": 20, "sampler_name": "Euler"}
 
 
 @contextlib.contextmanager
-def serving(*flags: str) -> Iterator[str]:
+def ready_server(*flags: str) -> Iterator[str]:
     """The URL of a server with these flags, ready to generate."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "sdapi_compat",
-            "--nowebui",
-            "--port",
-            str(port),
-            "--data-dir",
-            folder,
-        ]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        with (Path(folder) / "log").open("wb") as log:
-            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        try:
-            while not _ready(url):
-                if process.poll() is not None:
-                    raise SystemExit((Path(folder) / "log").read_text())
-                time.sleep(0.1)
-            yield url
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _ready(url: str) -> bool:
-    with contextlib.suppress(httpx.TransportError):
-        return httpx.get(f"{url}/readyz").status_code == 200
-    return False
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder), *flags) as server:
+        ready(server)
+        yield server.url
 
 
 async def throughput(url: str, size: int, clients: int, seconds: float) -> float:
@@ -91,6 +59,15 @@ async def throughput(url: str, size: int, clients: int, seconds: float) -> float
         end = begun + seconds
         await asyncio.gather(*(client(number, http) for number in range(clients)))
         return done / (time.perf_counter() - begun)
+
+
+def compared(url: str, plain: str, size: int, seconds: float, rounds: int = 5) -> float:
+    """The rate of one client against that of the plain loop, in turns: the median of the rounds."""
+    shares = []
+    for _ in range(rounds):
+        ours, other = (asyncio.run(throughput(one, size, 1, 2 * seconds / rounds)) for one in (url, plain))
+        shares.append(ours / other)
+    return statistics.median(shares)
 
 
 async def control(url: str, waiting: int, calls: int = 100) -> dict[str, float]:
@@ -124,19 +101,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15.0, help="length of each measurement")
     parser.add_argument("--waiting", type=int, default=1000, help="0: leave out the control routes")
     options = parser.parse_args()
-    for flags in ((), ("--no-merge",)):
-        with serving(*flags) as url:
-            print(" ".join(flags) or "merging")
-            for size in options.sizes:
-                alone = 0.0
-                for clients in options.clients:
-                    rate = asyncio.run(throughput(url, size, clients, options.seconds))
-                    alone = alone or rate
-                    print(
-                        f"  {size:4} px  {clients:3} clients  {rate:8.2f}/s  {rate / alone:5.2f}x", flush=True
-                    )
+    with ready_server() as url, ready_server("--no-merge") as plain:
+        for size in options.sizes:
+            alone = 0.0
+            for clients in options.clients:
+                rate = asyncio.run(throughput(url, size, clients, options.seconds))
+                alone = alone or rate
+                print(f"  {size:4} px  {clients:3} clients  {rate:8.2f}/s  {rate / alone:5.2f}x", flush=True)
+            share = compared(url, plain, size, options.seconds)
+            print(f"  {size:4} px    1 client against --no-merge  {share:5.2f}x", flush=True)
     if options.waiting:
-        with serving("--max-queue", str(options.waiting + 10)) as url:
+        with ready_server("--max-queue", str(options.waiting + 10)) as url:
             print(f"control routes with {options.waiting} callers waiting, 99th percentile:")
             for path, milliseconds in asyncio.run(control(url, options.waiting)).items():
                 print(f"  {milliseconds:8.1f} ms  {path}")

@@ -1,5 +1,5 @@
 """Seconds of a whole txt2img request, beside diffusers' own pipeline with the same weights and scheduler:
-`python benchmarks/generation.py`, `... --models full --steps 2 --size 256` for a quick look at the large one.
+`python -m benchmarks.generation`, `... --models full --steps 2 --size 256` for a quick look at the large one.
 
 Two processes with the same checkpoint, Euler, guidance and precision: this server, asked over HTTP for a PNG
 in base64, and `bare_pipeline.py`, which stops at the picture. They take turns, each round with another prompt
@@ -26,9 +26,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import checkpoints
-from bare_pipeline import GUIDANCE, NEGATIVE
-from startup import ask, free_port, server
+from benchmarks import checkpoints
+from benchmarks.bare_pipeline import GUIDANCE, NEGATIVE
+from benchmarks.server import ask, serving
 
 BARE = Path(__file__).with_name("bare_pipeline.py")
 MODELS = ("tiny", "full")
@@ -127,21 +127,19 @@ def this_server(name: str, folder: Path, size: Size, dtype: str) -> Iterator[Mak
     """A server process with the model, and a function that asks it."""
     if name == "full":
         checkpoints.full_size(source(name, folder))
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    with server(port, folder, "--no-hashing", *PRECISIONS[dtype]) as alive:
+    with serving(folder, "--no-hashing", *PRECISIONS[dtype]) as server:
 
         def make(number: int) -> Took:
-            before = model_seconds(url)
+            before = model_seconds(server.url)
             begun = time.perf_counter()
-            reply = ask(f"{url}/sdapi/v1/txt2img", body(number, size), alive)
+            reply = ask(server, "/sdapi/v1/txt2img", body(number, size))
             whole = time.perf_counter() - begun
             assert len(reply["images"]) == 1
-            after = model_seconds(url)
+            after = model_seconds(server.url)
             took = {kind: after.get(kind, 0.0) - before.get(kind, 0.0) for kind in IN_THE_MODEL}
             return Took(whole, took["Predict"], sum(took.values()))
 
-        ask(f"{url}/sdapi/v1/sd-models", None, alive)
+        ask(server, "/sdapi/v1/sd-models")
         yield make
 
 

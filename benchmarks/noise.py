@@ -1,4 +1,4 @@
-"""Milliseconds to draw noise: `python benchmarks/noise.py`.
+"""Milliseconds to draw noise: `python -m benchmarks.noise`.
 
 The bar is 5 ms for the latent of a 1024 x 1024 picture, 4 x 128 x 128, as an NVIDIA GPU would draw it
 (option randn_source NV). Brownian noise, that of the SDE samplers, is drawn for one step of 20.

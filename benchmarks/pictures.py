@@ -1,5 +1,5 @@
 """Milliseconds and bytes of a finished picture on its way into a reply:
-`python benchmarks/pictures.py [FILE ...]`.
+`python -m benchmarks.pictures [FILE ...]`.
 
 Each picture file, or without any two that are made up, as PNG with an infotext and then base64, beside
 Pillow's PNG at its levels 1 and 6 (its default). The bars for 512 x 512: 12 ms, and 1.3 times the bytes of

@@ -1,4 +1,4 @@
-"""How long from starting the process to the first answers: `python benchmarks/startup.py --runs 5`.
+"""How long from starting the process to the first answers: `python -m benchmarks.startup --runs 5`.
 
 Run it with the Python of the environment the server runs in. The bar is 2.5 s to the first list of models,
 with files in the disk cache.
@@ -7,25 +7,17 @@ with files in the disk cache.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.server import ask, serving
+
 PICTURE = {"prompt": "a red apple", "steps": 1, "width": 64, "height": 64, "seed": 1, "sampler_name": "Euler"}
-PATIENCE_SECONDS = 300.0
-POLL_SECONDS = 0.005
 
 
 class Run(NamedTuple):
@@ -62,63 +54,15 @@ def table(runs: list[Run]) -> Iterator[str]:
 def measure() -> Run:
     """Start a server, ask it, stop it."""
     with tempfile.TemporaryDirectory() as folder:
-        port = free_port()
-        url = f"http://127.0.0.1:{port}/sdapi/v1"
         began = time.perf_counter()
-        with server(port, Path(folder)) as alive:
-            ask(f"{url}/sd-models", None, alive)
+        with serving(Path(folder)) as server:
+            ask(server, "/sdapi/v1/sd-models")
             models = time.perf_counter() - began
-            reply = ask(f"{url}/txt2img", PICTURE, alive)
+            reply = ask(server, "/sdapi/v1/txt2img", PICTURE)
             picture = time.perf_counter() - began
     if len(reply["images"]) != 1:
         raise RuntimeError(f"no picture: {reply}")
     return Run(models, picture)
-
-
-@contextmanager
-def server(port: int, folder: Path, *flags: str) -> Iterator[Callable[[], bool]]:
-    """A server process with a data folder and more flags; yields whether it is alive."""
-    command = [
-        sys.executable,
-        "-m",
-        "sdapi_compat",
-        "--nowebui",
-        "--port",
-        str(port),
-        "--data-dir",
-        str(folder),
-        *flags,
-    ]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "COMMANDLINE_ARGS": ""}
-    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as process:
-        try:
-            yield lambda: process.poll() is None
-        finally:
-            process.terminate()
-
-
-def ask(url: str, body: object, alive: Callable[[], bool]) -> Any:
-    """The JSON that a URL answers, waiting until somebody listens there. RuntimeError without an answer."""
-    data = None if body is None else json.dumps(body).encode()
-    end = time.monotonic() + PATIENCE_SECONDS
-    while alive() and time.monotonic() < end:
-        try:
-            with urllib.request.urlopen(urllib.request.Request(url, data), timeout=PATIENCE_SECONDS) as reply:
-                return json.load(reply)
-        except urllib.error.HTTPError as error:
-            raise RuntimeError(f"{url} answered {error.code}: {error.read().decode()}") from error
-        except urllib.error.URLError as error:
-            if not isinstance(error.reason, ConnectionRefusedError):
-                raise
-            time.sleep(POLL_SECONDS)
-    raise RuntimeError(f"{url} did not answer")
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import psutil
@@ -41,6 +42,9 @@ class Readings:
         yield from self._jobs()
         yield from self._forwards()
         yield from self._prompts()
+        # Read on the event loop, by the route above.
+        tasks = len(asyncio.all_tasks())
+        yield GaugeMetricFamily("sdapi_asyncio_tasks", "Tasks of the event loop.", tasks)
         memory = psutil.Process().memory_info().rss
         yield GaugeMetricFamily("sdapi_resident_memory_bytes", "Memory of the process.", memory)
 

@@ -1,0 +1,1 @@
+"""Speed and memory, measured: every module is a program that prints its numbers."""
