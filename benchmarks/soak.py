@@ -37,6 +37,7 @@ FINAL = ("finished", "failed", "cancelled")
 OTHER = "other"
 GAUGE = re.compile(r"^(sdapi_\w+) (\S+)$", re.MULTILINE)
 FLAGS = ("--ckpt", str(CHECKPOINT_DIR))
+POLL_SECONDS = 1.0
 SETTLE_SECONDS = 30.0
 #: Workers that asyncio.to_thread keeps: as many as Python's default executor may have.
 ALLOWED = {"threads": 32}
@@ -153,7 +154,7 @@ class Soak:
             job = (await self.http.get(path)).json()
             if job["state"] in FINAL:
                 return dict(job)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(POLL_SECONDS)
 
 
 def check(asked: dict[str, Any], reply: dict[str, Any]) -> None:

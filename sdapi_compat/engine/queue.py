@@ -31,8 +31,8 @@ class ShuttingDown(Busy):
 class MergeRules(NamedTuple):
     """How jobs share the device.
 
-    `pictures`: how many may be in work at once, 1 for one job after another. `patience`: seconds that a job
-    or an ask may wait behind others whose model is loaded.
+    `pictures`: how many may be in work at once, 1 for one job after another. `patience`: seconds that a model
+    may have the device while jobs or asks of others wait.
     """
 
     pictures: int = 1
@@ -67,6 +67,7 @@ class JobQueue:
         self._ended: Counter[State] = Counter()
         self._waits = Waits(0, 0.0)
         self._last_wait = 0.0
+        self._turn = 0.0
         self._closed = False
         self._changed = threading.Condition()
 
@@ -106,11 +107,14 @@ class JobQueue:
         """The next job that may join those that run, begun; None when there is none now.
 
         The highest priority first, and among equals first come, first served. While jobs run, others of
-        their models may overtake one that needs another model, until that one has waited `rules.patience`.
+        their models may overtake one that needs another model, until that one has waited `rules.patience`
+        during the turn of these models.
         """
         with self._changed:
             while (job := self._next(running, rules)) is not None:
                 self._waiting.remove(job)
+                if not any(one.model == job.model for one in running):
+                    self._turn = time.monotonic()
                 if job.begin():
                     self._last_wait = time.monotonic() - job.submitted
                     self._waits = Waits(self._waits.begun + 1, self._waits.seconds + self._last_wait)
@@ -126,7 +130,9 @@ class JobQueue:
         models = [job.model for job in running]
         chosen: Job | None = first
         if first.model not in models:
-            if time.monotonic() - first.submitted > rules.patience:
+            # Counted from the begin of the turn: were it from the coming of the job alone, a long queue would
+            # have models change places with every job.
+            if time.monotonic() - max(first.submitted, self._turn) > rules.patience:
                 return None
             ours = (job for job in self._waiting if job.model in models)
             chosen = max(ours, key=lambda job: job.priority, default=None)

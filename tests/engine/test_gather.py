@@ -144,3 +144,19 @@ def test_a_job_put_back_is_the_next_and_begins_anew() -> None:
     assert queue.take([], MergeRules()) is one
     assert one.state is State.RUNNING
     assert one.progress.sampling_step == 0
+
+
+def test_models_take_turns_however_long_their_jobs_have_waited() -> None:
+    queue = JobQueue(10)
+    for one in (job("a1"), job("b1", "n"), job("a2"), job("b2", "n"), job("a3")):
+        one.submitted -= 1000
+        queue.put(one)
+    rules = MergeRules(8, patience=60.0)
+    running: list[Job] = []
+    while (found := queue.take(running, rules)) is not None:
+        running.append(found)
+    assert [one.id for one in running] == ["a1", "a2", "a3"]
+    running = []
+    while (found := queue.take(running, rules)) is not None:
+        running.append(found)
+    assert [one.id for one in running] == ["b1", "b2"]
