@@ -20,6 +20,8 @@ from sdapi_compat import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
 INTERRUPTED = 130
+# A file at a time in each of two processes: servers that a file has started are shared by its tests.
+WHOLE_SUITE = ("-n", "2", "--dist", "loadfile")
 HELP = """\
 python launch.py --nowebui         prepare the environment and start the server
 python launch.py --test [...]      prepare it and run the tests; what follows goes to pytest
@@ -149,7 +151,7 @@ def successor(root: Path, request: Request, environment: Environment, environ: M
     """What to run now: the tests or the server."""
     python = str(environment.python)
     if request.tests is not None:
-        return Handover([python, "-m", "pytest", *request.tests], dict(environ), root)
+        return Handover([python, "-m", "pytest", *(request.tests or WHOLE_SUITE)], dict(environ), root)
     path = os.pathsep.join(filter(None, (str(root), environ.get("PYTHONPATH"))))
     settings = {**environ, "PYTHONPATH": path, "SDAPI_DATA_DIR": environ.get("SDAPI_DATA_DIR") or str(root)}
     # Python 3.11 and later then look for modules in the product only, whatever lies in the current folder.

@@ -19,10 +19,16 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.parity.table import Table
+
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 300.0
 STOP_SECONDS = 20.0
 REQUEST_SECONDS = 120.0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Table())
 
 
 @dataclass

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sdapi_compat.backend.latent_codec import LatentCodec, NanPolicy, Noise
 from sdapi_compat.backend.ldm_config import Prediction
+from sdapi_compat.backend.packed_convolution import PackedConv2d
 from sdapi_compat.backend.parts import ModelParts
 from sdapi_compat.backend.policy import DevicePolicy
 from sdapi_compat.backend.registry import CheckpointInfo
@@ -226,7 +227,7 @@ class DiffusionModel:
 
 def _pad(part: nn.Module, *, circular: bool) -> None:
     for module in part.modules():
-        if type(module) is nn.Conv2d:
+        if type(module) is nn.Conv2d or type(module) is PackedConv2d:
             module.padding_mode = "circular" if circular else "zeros"
 
 

@@ -11,6 +11,8 @@ import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import nn
 
+from sdapi_compat.backend.packed_convolution import pack_convolutions
+
 log = logging.getLogger(__name__)
 Offload = Literal["none", "model", "sequential"]
 _CPU_WORDS = frozenset({"sd", "all"})
@@ -74,6 +76,8 @@ class DevicePolicy(msgspec.Struct, frozen=True, kw_only=True):
         if self.channels_last:
             module: nn.Module = unet
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.device.type == "cpu" and self.dtype == torch.float32:
+            pack_convolutions(unet)
 
 
 def _device(flags: DeviceFlags) -> torch.device:

@@ -1,4 +1,4 @@
-"""A server on the golden checkpoints, and the table of differences at the end of a test run."""
+"""A server on the golden checkpoints."""
 
 from __future__ import annotations
 
@@ -6,57 +6,36 @@ import base64
 import hashlib
 import json
 import lzma
-import os
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.parity.table import PROPERTY, Row
+
 HERE = Path(__file__).parent
 DATA = HERE / "data"
-PAGE_VARIABLE = "PARITY_PAGE"
 
 
-@dataclass
-class Row:
-    """One golden request: how its pictures differ (worst of all, 0..255) and what became of it."""
+@pytest.fixture
+def new_row(record_property: Callable[[str, object], None]) -> Callable[..., Row]:
+    """`new_row(...)`: a line of the table, which is filled in by the test."""
 
-    number: str
-    name: str
-    route: str
-    pictures: int
-    largest: int | None
-    mean: float | None
-    bar: int
-    verdict: str = ""
+    def start(*fields: Any) -> Row:
+        row = Row(*fields)
+        record_property(PROPERTY, row)
+        return row
 
-
-ROWS = pytest.StashKey[dict[str, Row]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[ROWS] = {}
-
-
-@pytest.fixture(scope="session")
-def rows(pytestconfig: pytest.Config) -> dict[str, Row]:
-    """What was measured so far, by number."""
-    return pytestconfig.stash[ROWS]
+    return start
 
 
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The packed golden files."""
     return DATA
-
-
-@pytest.fixture(scope="session")
-def new_row() -> type[Row]:
-    return Row
 
 
 @pytest.fixture(scope="session")
@@ -102,52 +81,3 @@ def with_pictures(data: Path) -> Callable[[dict[str, Any]], dict[str, Any]]:
         return filled
 
     return filled
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    outcome = yield
-    report = outcome.get_result()
-    number = getattr(item, "callspec", None) and item.callspec.params.get("number")
-    if number is None or report.when != "call":
-        return
-    row = item.config.stash[ROWS].get(number)
-    if row is not None:
-        row.verdict = "equal" if report.passed else "differs"
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    rows = [row for _, row in sorted(config.stash[ROWS].items())]
-    if not rows:
-        return
-    terminalreporter.section("parity with the original")
-    for row in rows:
-        terminalreporter.write_line(f"{row.number} {row.name:<45} {figures(row)} {row.verdict}")
-    terminalreporter.write_line(summary(rows))
-    if os.environ.get(PAGE_VARIABLE):
-        Path(os.environ[PAGE_VARIABLE]).write_text(page(rows), encoding="utf-8")
-
-
-def figures(row: Row) -> str:
-    return "-" if row.largest is None or row.mean is None else f"{row.largest:>3} {row.mean:.3f}"
-
-
-def summary(rows: list[Row]) -> str:
-    equal = sum(row.verdict == "equal" for row in rows)
-    exact = sum(row.verdict == "equal" and row.largest == 0 for row in rows)
-    return f"{equal} of {len(rows)} requests within the bar, {exact} of them the same in every pixel"
-
-
-def page(rows: list[Row]) -> str:
-    """docs/parity.md."""
-    table = "\n".join(
-        f"| {row.number} | {row.name} | {row.route} | {row.pictures} | {cell(row.largest)} "
-        f"| {cell(row.mean)} | {row.bar} | {row.verdict} |"
-        for row in rows
-    )
-    template = (HERE / "page.md").read_text(encoding="utf-8")
-    return template.replace("SUMMARY", summary(rows)).replace("TABLE", table)
-
-
-def cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)

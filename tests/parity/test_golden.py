@@ -33,14 +33,13 @@ def test_request(
     number: str,
     golden_server: Any,
     data: Path,
-    rows: dict[str, Any],
     new_row: Any,
     with_pictures: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> None:
     record = BY_NUMBER[number]
     bar = LOOSE_LARGEST if any(word in record["name"] for word in LOOSE) else LARGEST
     route = record["endpoint"].rsplit("/", 1)[1]
-    row = rows[number] = new_row(number, record["name"], route, len(record["images"]), None, None, bar)
+    row = new_row(number, record["name"], route, len(record["images"]), None, None, bar)
     sent = with_pictures(record["request"])
     reply = golden_server.post(record["endpoint"], sent)
     assert reply.status_code == record["status"], reply.text
