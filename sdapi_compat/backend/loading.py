@@ -41,6 +41,8 @@ def load_checkpoint(info: CheckpointInfo, vae: VaeFile | None, policy: DevicePol
         fit_upsamplers(parts.unet)
         fit_blocks(parts.unet)
         policy.prepare_unet(parts.unet)
+        if parts.codec is not None:
+            policy.prepare_vae(parts.codec.module)
     codec = None if vae is None else load_vae(vae, parts.vae_config, policy)
     return DiffusionModel(info, parts, policy, vae, codec)
 
@@ -49,7 +51,9 @@ def load_checkpoint(info: CheckpointInfo, vae: VaeFile | None, policy: DevicePol
 def load_vae(vae: VaeFile, config: dict[str, Any], policy: DevicePolicy) -> LatentCodec:
     """A separate VAE with the dimensions of `ModelParts.vae_config`. Raises Fault("RuntimeError")."""
     with _explained(vae.path):
-        return load_vae_file(vae.path, config, policy)
+        codec = load_vae_file(vae.path, config, policy)
+        policy.prepare_vae(codec.module)
+        return codec
 
 
 @contextmanager

@@ -54,7 +54,7 @@ class PackedConv2d(nn.Conv2d):
 
 
 def pack_convolutions(model: nn.Module) -> None:
-    """Make the convolutions of a float32 model on the CPU packed ones, unless they are too large for that."""
+    """Make the convolutions of a model on the CPU packed ones, unless they are too large for that."""
     convolutions = [module for module in model.modules() if type(module) is nn.Conv2d]
     size = sum(module.weight.nbytes for module in convolutions)
     available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]

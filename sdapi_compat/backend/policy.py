@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import nn
 
@@ -66,18 +67,25 @@ class DevicePolicy(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def prepare_unet(self, unet: UNet2DConditionModel) -> None:
-        """Apply the attention and memory-layout choices to a freshly loaded UNet.
-
-        The VAE stays contiguous: on the CPU torch's channels-last group norm loses most digits on flat
-        pictures, such as the grey one an inpainting model is conditioned on.
-        """
+        """Apply the attention and memory-layout choices to a freshly loaded UNet."""
         if self.xformers:
             unet.enable_xformers_memory_efficient_attention()
         if self.channels_last:
             module: nn.Module = unet
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if self.device.type == "cpu" and self.dtype == torch.float32:
-            pack_convolutions(unet)
+        self._pack(unet)
+
+    def prepare_vae(self, vae: AutoencoderKL) -> None:
+        """The same for a VAE, whose encoder stays as it is, and contiguous.
+
+        On flat pictures, such as the grey one an inpainting model is conditioned on, its group norms turn
+        rounding into a visible difference.
+        """
+        self._pack(vae.decoder)
+
+    def _pack(self, model: nn.Module) -> None:
+        if self.device.type == "cpu":
+            pack_convolutions(model)
 
 
 def _device(flags: DeviceFlags) -> torch.device:
