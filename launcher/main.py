@@ -21,7 +21,7 @@ from sdapi_compat import __version__
 ROOT = Path(__file__).resolve().parent.parent
 INTERRUPTED = 130
 # A file at a time in each of two processes: servers that a file has started are shared by its tests.
-WHOLE_SUITE = ("-n", "2", "--dist", "loadfile")
+WHOLE_SUITE = ("-n", "2", "--dist=loadfile")
 HELP = """\
 python launch.py --nowebui         prepare the environment and start the server
 python launch.py --test [...]      prepare it and run the tests; what follows goes to pytest
