@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-SMALL = {"prompt": "a secret wish", "steps": 1, "width": 64, "height": 64, "sampler_name": "Euler"}
+SMALL = {"prompt": "a hidden wish", "steps": 1, "width": 64, "height": 64, "sampler_name": "Euler"}
 
 
 def test_lines_of_json_name_their_job(stocked: Any) -> None:
     server = stocked
     asked = SMALL | {"force_task_id": "first\nline"}
     assert server.post("/sdapi/v1/txt2img", asked).status_code == 200
-    broken = SMALL | {"force_task_id": "broken", "prompt": "(secret:1.2.3)"}
+    broken = SMALL | {"force_task_id": "broken", "prompt": "(hidden wish:1.2.3)"}
     assert server.post("/sdapi/v1/txt2img", broken).status_code == 500
     # The first lines are the greeting, for people.
     text = server.log.read_text()
-    assert "secret" not in text
+    assert "hidden wish" not in text
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     assert all({"time", "level", "logger", "message", "job_id"} <= line.keys() for line in lines)
     first = {line.get("event"): line for line in lines if line["job_id"] == "first\nline"}
@@ -37,4 +37,4 @@ def test_lines_of_text_name_their_job(server: Any) -> None:
     text = server.log.read_text()
     assert "[two\\nlines]: txt2img admitted" in text
     assert "[two\\nlines]: txt2img finished, took " in text
-    assert "a secret wish" not in text
+    assert "a hidden wish" not in text

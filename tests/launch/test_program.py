@@ -21,7 +21,9 @@ def python(code: str) -> list[str]:
 
 def test_output_is_returned_and_logged(tmp_path):
     log = tmp_path / "new" / "log"
-    assert run("talking", python("import sys; print('a'); print('b', file=sys.stderr)"), log, os.environ) == [
+    assert run(
+        "talking", python("import sys; print('a', flush=True); print('b', file=sys.stderr)"), log, os.environ
+    ) == [
         "a",
         "b",
     ]

@@ -161,7 +161,7 @@ def test_tests_get_their_packages_and_arguments(product):
     assert "PYTEST ['tests/prompt', '-k', 'foo']" in started.stdout
     assert started.returncode == 3, "pytest's own exit status"
     again = product.launch("--test")
-    assert again.stdout == "PYTEST []\n"
+    assert again.stdout == "PYTEST ['-n', '2', '--dist=loadfile']\n"
 
 
 def test_test_server(product):

@@ -25,7 +25,7 @@ def events(lines: Any) -> Any:
 
 
 def test_events_tell_a_job_to_its_end(server: Any, begin: Any) -> None:
-    name = begin(steps=20, override_settings={"show_progress_every_n_steps": 5})
+    name = begin(steps=100, override_settings={"show_progress_every_n_steps": 25})
     with server.http.stream("GET", f"/sdapi/v1/jobs/{name}/events") as reply:
         assert reply.headers["content-type"].startswith("text/event-stream")
         assert reply.headers["cache-control"] == "no-cache"
