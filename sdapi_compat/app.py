@@ -101,13 +101,7 @@ def middleware(settings: Settings) -> list[Middleware]:
             allow_headers=["*"],
             allow_credentials=not (anybody and settings.users),
             allow_private_network=True,
-            expose_headers=[
-                "X-Process-Time",
-                "X-Sdapi-Ignored-Fields",
-                "X-Sdapi-Task-Id",
-                "Location",
-                "Retry-After",
-            ],
+            expose_headers=EXPOSED_HEADERS,
         ),
         Middleware(
             OtherSites,

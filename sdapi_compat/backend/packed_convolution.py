@@ -7,7 +7,7 @@ same purpose; they need no compiler.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,11 +35,11 @@ class PackedConv2d(nn.Conv2d):
             usual: Tensor = super()._conv_forward(input, weight, bias)
             return usual
         shape = (self.padding, self.stride, self.dilation, self.groups)
-        packed = self._fitting(input, weight)
+        packed = self._fitting(input, weight, shape)
         done: Tensor = torch.ops.mkldnn._convolution_pointwise(input, packed, bias, *shape, "none", [], "")
         return done
 
-    def _fitting(self, picture: Tensor, weight: Tensor) -> Tensor:
+    def _fitting(self, picture: Tensor, weight: Tensor, shape: tuple[Any, ...]) -> Tensor:
         found, size = self._packed, picture.shape[2:]
         if (
             found is None
@@ -47,7 +47,6 @@ class PackedConv2d(nn.Conv2d):
             or found.held.data_ptr() != weight.data_ptr()
             or found.version != weight._version
         ):
-            shape = (self.padding, self.stride, self.dilation, self.groups)
             made = torch.ops.mkldnn._reorder_convolution_weight(weight.detach(), *shape, list(picture.shape))
             found = self._packed = _Packed(weight.detach(), weight._version, size, made)
         return found.weight
@@ -57,7 +56,8 @@ def pack_convolutions(model: nn.Module) -> None:
     """Make the convolutions of a model on the CPU packed ones, unless they are too large for that."""
     convolutions = [module for module in model.modules() if type(module) is nn.Conv2d]
     size = sum(module.weight.nbytes for module in convolutions)
-    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    # Builds without oneDNN, as for some ARM machines, lack the operators.
+    available = hasattr(torch.ops.mkldnn, "_convolution_pointwise")
     if not available or size > MOST_BYTES:
         return
     for module in convolutions:

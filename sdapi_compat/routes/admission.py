@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -96,11 +97,11 @@ async def _admitted(
     """Within the caller's share of the server."""
     caller, allowance = new.wishes.caller, held.jobs.allowance
     allowance.take(caller, again=record is not None)
-    try:
-        return await asyncio.to_thread(_admit, held, new, created, record)
-    except BaseException:
-        allowance.give_back(caller)
-        raise
+    with ExitStack() as refused:
+        refused.callback(allowance.give_back, caller)
+        admitted = await asyncio.to_thread(_admit, held, new, created, record)
+        refused.pop_all()
+    return admitted
 
 
 def _admit(held: Services, new: Asked, created: float, record: Record | None) -> tuple[Admitted, int | None]:

@@ -130,7 +130,10 @@ def responses(doc: RouteDoc, schemas: Schemas, secured: bool) -> dict[str, Any]:
     """The replies of an operation by status."""
     success: dict[str, Any] = {
         "description": "Successful Response",
-        "content": {doc.media_type: {"schema": response_schema(doc, schemas)}},
+        "content": {
+            doc.media_type: {"schema": response_schema(doc, schemas)},
+            **{media: {} for media in doc.files},
+        },
     }
     if doc.headers:
         success["headers"] = {

@@ -50,6 +50,7 @@ class RouteDoc(Struct, frozen=True, kw_only=True):
     `request` and `response` are msgspec types, schemas, or None where there is nothing to tell. `examples`
     are requests that work, by name. `errors` are the meanings of error statuses, whose body is an ErrorReply.
     `headers` are what the reply's own headers mean. `others`: types of replies with another good status.
+    `files`: media types a client may prefer to `media_type`, for files.
     """
 
     method: str
@@ -66,3 +67,4 @@ class RouteDoc(Struct, frozen=True, kw_only=True):
     errors: Mapping[int, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     others: Mapping[int, Any] = field(default_factory=dict)
+    files: tuple[str, ...] = ()

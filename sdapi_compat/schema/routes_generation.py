@@ -41,6 +41,14 @@ WISHES = (
     ),
 )
 
+FILES = ("image/png", "image/jpeg", "image/webp", "image/avif")
+REFUSED = {
+    406: "Only a picture is accepted, and the request makes several.",
+    409: CANCELLED,
+    429: "The caller has too many jobs without an answer; Retry-After says when to try again.",
+    503: "The queue is full, or the server is stopping; Retry-After says when to try again.",
+}
+
 GENERATION = (
     RouteDoc(
         method="POST",
@@ -55,7 +63,8 @@ GENERATION = (
         headers=HEADERS,
         query=WISHES,
         others={202: jobs.Accepted},
-        errors={409: CANCELLED, 500: "The work failed; the reply names the reason."},
+        files=FILES,
+        errors={**REFUSED, 500: "The work failed; the reply names the reason."},
     ),
     RouteDoc(
         method="POST",
@@ -70,7 +79,8 @@ GENERATION = (
         headers=HEADERS,
         query=WISHES,
         others={202: jobs.Accepted},
-        errors={404: "No picture was sent.", 409: CANCELLED, 500: BAD_IMAGE},
+        files=FILES,
+        errors={**REFUSED, 404: "No picture was sent.", 500: BAD_IMAGE},
     ),
 )
 

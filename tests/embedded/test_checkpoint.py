@@ -90,6 +90,12 @@ def test_folder_is_small_and_half_precision() -> None:
         assert kinds <= {"F16", "I64"}, weights
 
 
+def test_no_file_tells_where_it_was_made() -> None:
+    configs = list(CHECKPOINT_DIR.rglob("*.json"))
+    assert len(configs) >= 5
+    assert not [file for file in configs if "_name_or_path" in file.read_text(encoding="utf-8")]
+
+
 def test_objects_are_recognised() -> None:
     ranks = [rank_concepts(picture(prompt)).index(key) for prompt, key, _ in CASES]
     # By chance 1 in 113 would come first, and 1 in 23 among the first five.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -66,6 +67,14 @@ def write_glyph_sheet() -> None:
     sheet.save(SHEET, optimize=True)
 
 
+def _forget_places(folder: Path) -> None:
+    """Take out of the configurations in which folder of this machine their parts lay."""
+    for file in folder.glob("*/config.json"):
+        config = json.loads(file.read_text(encoding="utf-8"))
+        if config.pop("_name_or_path", None) is not None:
+            file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
 def export(work: Path, target: Path) -> None:
     """Replace the folder ``target`` by the model in ``work``, with no moment at which it is incomplete."""
     draft = target.with_name(target.name + ".draft")
@@ -73,6 +82,7 @@ def export(work: Path, target: Path) -> None:
     for folder in (draft, old):
         shutil.rmtree(folder, ignore_errors=True)
     load_trained(work).to(dtype=torch.float16).save_pretrained(draft, safe_serialization=True)
+    _forget_places(draft)
     if target.exists():
         target.rename(old)
     draft.rename(target)
