@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from sdapi_compat.backend.hashes import HashCache
 from sdapi_compat.backend.registry import CheckpointInfo, CheckpointPlaces, CheckpointRegistry
 from sdapi_compat.backend.registry_embeddings import EmbeddingRegistry
-from sdapi_compat.backend.registry_networks import HypernetworkRegistry, LoraRegistry
+from sdapi_compat.backend.registry_files import walk
+from sdapi_compat.backend.registry_networks import LORA_SUFFIXES, HypernetworkRegistry, LoraRegistry
 from sdapi_compat.backend.registry_vae import VaeFile, VaePlaces, VaeRegistry, VaeWish
 from sdapi_compat.backend.sniff import FileKind, sniff
 from sdapi_compat.errors import Fault
@@ -17,6 +20,7 @@ from sdapi_compat.prompt.extra_networks import HYPERNETWORK
 from sdapi_compat.prompt.styles import StyleBook
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from sdapi_compat.options.snapshot import Snapshot
@@ -50,18 +54,22 @@ class Shelves(NamedTuple):
 class Catalog:
     """The current `Shelves`. Readers take them by reference and never wait; `refresh` reads the disk."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, list_hidden: Callable[[], bool] = lambda: True) -> None:
+        """`list_hidden`: the option list_hidden_files of the moment."""
         self._places = places
+        self._list_hidden = list_hidden
         self._writing = threading.Lock()
         self.hashes = HashCache(places.hash_cache) if places.hashing else None
+        self._embeddings_changed = _changed(places.embeddings)
+        self._lora_listing = self._listed_loras()
         self._shelves = self._read()
 
     def _read(self) -> Shelves:
-        places = self._places
+        places, hidden = self._places, self._list_hidden()
         return Shelves(
-            checkpoints=CheckpointRegistry.scan(places.checkpoints, self.hashes),
-            vaes=VaeRegistry.scan(places.vaes),
-            loras=LoraRegistry.scan(places.loras),
+            checkpoints=CheckpointRegistry.scan(replace(places.checkpoints, list_hidden=hidden), self.hashes),
+            vaes=VaeRegistry.scan(replace(places.vaes, list_hidden=hidden)),
+            loras=LoraRegistry.scan(places.loras, list_hidden=hidden),
             embeddings=EmbeddingRegistry.scan(places.embeddings),
             hypernetworks=HypernetworkRegistry.scan(places.hypernetworks),
             styles=StyleBook.load(places.styles),
@@ -71,6 +79,32 @@ class Catalog:
         """Look at the folders again. Styles are read at the start only, as in A1111 1.10.1."""
         with self._writing:
             self._shelves = self._read()._replace(styles=self._shelves.styles)
+
+    def look_for_embeddings(self) -> None:
+        """Read the embeddings anew if something came into their folder, or left it, since the last look.
+
+        A1111 1.10.1 behaviour: every generation looks, at the folder itself and not at those in it.
+        """
+        changed = _changed(self._places.embeddings)
+        if changed != self._embeddings_changed:
+            embeddings = EmbeddingRegistry.scan(self._places.embeddings)
+            with self._writing:
+                self._embeddings_changed = changed
+                self._shelves = self._shelves._replace(embeddings=embeddings)
+
+    def look_for_loras(self) -> None:
+        """Read the LoRAs anew if files came or left since the last look."""
+        listing = self._listed_loras()
+        if listing != self._lora_listing:
+            loras = LoraRegistry.scan(self._places.loras, list_hidden=self._list_hidden())
+            with self._writing:
+                self._lora_listing = listing
+                self._shelves = self._shelves._replace(loras=loras)
+
+    def _listed_loras(self) -> list[Path]:
+        hidden = self._list_hidden()
+        folders = self._places.loras
+        return [path for folder in folders for path in walk(folder, LORA_SUFFIXES, list_hidden=hidden)]
 
     def learn_hash(self, info: CheckpointInfo, sha256: str) -> None:
         """Record what loading a checkpoint revealed; its title gains the hash."""
@@ -161,3 +195,11 @@ class Catalog:
         """Whether there is a network of that name; `kind`: "lora" or "hypernet"."""
         registry = self.hypernetworks if kind == HYPERNETWORK else self.loras
         return registry.find(name) is not None
+
+
+def _changed(folder: Path) -> int | None:
+    """When something last came into a folder or left it, in ns; None where there is none."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return None

@@ -123,7 +123,7 @@ def _report_preload(done: Future[None]) -> None:
 def make_services(settings: Settings) -> Services:
     """Read the folders and config.json, and prepare (not start) the engine."""
     options = OptionsStore(settings.ui_settings_file, _freeze_policy(settings), settings.option_defaults)
-    catalog = Catalog(_places(settings))
+    catalog = Catalog(_places(settings), lambda: options.snapshot().flag("list_hidden_files"))
     if catalog.checkpoints.pinned is not None:
         # --ckpt overrides what config.json says, until somebody chooses another.
         options.record({"sd_model_checkpoint": catalog.checkpoints.pinned.title})
@@ -144,7 +144,8 @@ def make_services(settings: Settings) -> Services:
         jobs=Keeper(engine, _job_store(settings), Allowance(settings.max_jobs_per_key)),
         scripts=discover(
             dict.fromkeys((bundled("scripts"), settings.scripts_dir)),
-            _extension_folders(settings),
+            _extension_folders(settings, options.snapshot()),
+            options.snapshot().names("disabled_extensions"),
         ),
         limits=Limits(
             ImageLimits(max_pixels=settings.max_pixels, max_bytes=settings.max_body_bytes),
@@ -211,10 +212,12 @@ def _freeze_policy(settings: Settings) -> FreezePolicy:
     )
 
 
-def _extension_folders(settings: Settings) -> dict[Path, None]:
-    if settings.disable_all_extensions:
+def _extension_folders(settings: Settings, snapshot: Snapshot) -> dict[Path, None]:
+    disabled = snapshot.text("disable_all_extensions")
+    if settings.disable_all_extensions or disabled == "all":
         return {}
-    own = {} if settings.disable_extra_extensions else {settings.extensions_dir: None}
+    only_bundled = settings.disable_extra_extensions or disabled == "extra"
+    own = {} if only_bundled else {settings.extensions_dir: None}
     return {bundled("extensions"): None} | own
 
 

@@ -1,4 +1,4 @@
-"""Between pixels and latents: the VAE, one image at a time."""
+"""Between pixels and latents: the VAE. Pictures go through it one by one, small ones decode together."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 TILE_CELLS = 64
 """Side of a tile in latent cells: the size SD 1.x was trained at. A quarter overlaps the next one."""
+TOGETHER_CELLS = 32 * 32
+"""Latent cells that pictures decoded together may have in all. Beyond that nothing is gained any more."""
 
 
 class NanPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +44,7 @@ class LatentCodec:
     Large pictures, and those that memory does not suffice for, go through it in overlapping tiles whose edges
     are blended (diffusers' tiling). A tile knows nothing of the others' brightness, so such a picture differs
     a little from one that went through whole. Wrapping convolutions need the whole picture: no tiles then.
+    Small ones are decoded together, which differs from one by one by rounding.
     """
 
     def __init__(
@@ -70,30 +73,32 @@ class LatentCodec:
         A1111 1.10.1 behaviour: a picture with NaNs is decoded once more in a wider dtype, which then stays.
         Raises Fault("NansException") when it still has them.
         """
-        return torch.cat([self._decode_one(latent.unsqueeze(0), nans or NanPolicy()) for latent in latents])
+        cells = latents.shape[2] * latents.shape[3]
+        together = torch.split(latents, max(1, TOGETHER_CELLS // cells))
+        return torch.cat([self._decode_some(some, nans or NanPolicy()) for some in together])
 
-    def _decode_one(self, latent: Tensor, nans: NanPolicy) -> Tensor:
-        image = self._forward(latent)
+    def _decode_some(self, latents: Tensor, nans: NanPolicy) -> Tensor:
+        images = self._forward(latents)
         wider = _wider(self.dtype, nans)
-        if nans.check and wider is not None and bool(image.isnan().any()):
+        if nans.check and wider is not None and bool(images.isnan().any()):
             _log.warning("the VAE produced NaNs in %s, switching it to %s", self.dtype, wider)
             self._convert(wider)
-            image = self._forward(latent)
-        if nans.check and bool(image.isnan().any()):
+            images = self._forward(latents)
+        if nans.check and bool(images.isnan().any()):
             hint = "" if self.dtype == torch.float32 else "; --no-half-vae keeps it in float32"
             raise Fault("NansException", f"The VAE produced NaNs in {self.dtype}{hint}")
-        return image
+        return images
 
     @torch.inference_mode(False)
     def _convert(self, dtype: torch.dtype) -> None:
         module: nn.Module = self.module
         module.to(dtype=dtype)
 
-    def _forward(self, latent: Tensor) -> Tensor:
-        scaled = (latent.float() / self.scaling_factor).to(self._device, self.dtype)
+    def _forward(self, latents: Tensor) -> Tensor:
+        scaled = (latents.float() / self.scaling_factor).to(self._device, self.dtype)
         height, width = scaled.shape[2:]
-        image: Tensor = self._fitting(lambda: self.module.decode(scaled).sample, height, width)
-        return image.float()
+        images: Tensor = self._fitting(lambda: self.module.decode(scaled).sample, height, width)
+        return images.float()
 
     def _fitting(self, work: Callable[[], T], height: int, width: int) -> T:
         """`work` on the whole picture of so many latent cells, or in tiles where it is too large for that."""

@@ -15,7 +15,7 @@ from sdapi_compat.backend.registry_files import walk
 from sdapi_compat.backend.sniff import FileKind, sniff
 
 _log = logging.getLogger(__name__)
-_LORA_SUFFIXES = frozenset({".pt", ".ckpt", ".safetensors"})
+LORA_SUFFIXES = frozenset({".pt", ".ckpt", ".safetensors"})
 _HYPERNETWORK_SUFFIXES = frozenset({".pt"})
 _NOT_SHOWN = "ssmd_cover_images"
 _FIRST_KEYS = (
@@ -71,7 +71,7 @@ class LoraRegistry:
     @classmethod
     def scan(cls, folders: Iterable[Path], *, list_hidden: bool = True) -> LoraRegistry:
         """List --lora-dir and --lyco-dir-backcompat, in that order."""
-        paths = (path for folder in folders for path in walk(folder, _LORA_SUFFIXES, list_hidden=list_hidden))
+        paths = (path for folder in folders for path in walk(folder, LORA_SUFFIXES, list_hidden=list_hidden))
         return cls(_describe_lora(path) for path in paths)
 
     def __iter__(self) -> Iterator[LoraFile]:

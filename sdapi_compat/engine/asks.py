@@ -85,7 +85,14 @@ class Decode(NamedTuple):
 
     @property
     def key(self) -> Hashable:
-        return ("decode", self.model, self.tiling, tuple(self.latents.shape[1:]))
+        return (
+            "decode",
+            self.model,
+            self.tiling,
+            tuple(self.latents.shape[1:]),
+            self.latents.dtype,
+            self.rules,
+        )
 
 
 class EncodeImage(NamedTuple):

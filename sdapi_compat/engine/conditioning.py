@@ -47,7 +47,8 @@ class Part(NamedTuple):
 class Conditioning(NamedTuple):
     """Per image of a batch: the parts of its positive prompt, and its negative prompt.
 
-    `empty` is the encoding (1, 77, d) of no text, for padding; None where nothing needs padding with it.
+    `empty` is the encoding (1, 77, d) of no text by the bare model, for padding; None where nothing needs
+    padding with it.
     """
 
     positive: list[list[Part]]
@@ -82,7 +83,8 @@ def encode_prompts(
 ) -> Generator[Ask, Any, Conditioning]:
     """Encode a batch's prompts; equal texts are encoded once.
 
-    A1111 1.10.1 behaviour: extra-network tags and AND belong to positive prompts only.
+    A1111 1.10.1 behaviour: extra-network tags and AND belong to positive prompts only. What pads prompts is
+    encoded when the model is loaded, so no LoRA has a part in it.
     """
     encoded: dict[str, Scheduled] = {}
     images = []
@@ -98,7 +100,7 @@ def encode_prompts(
         unwanted[prompt] = yield from _encode(texts, prompt)
     empty = None
     if texts.rules.pad_cond_uncond:
-        empty = (yield from _encode(texts, "")).encodings
+        empty = (yield from _encode(texts._replace(model=texts.model.bare()), "")).encodings
     return Conditioning(images, [unwanted[prompt] for prompt in negative], empty)
 
 

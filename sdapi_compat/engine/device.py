@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sdapi_compat.backend.adapters.shelf import AdapterShelf, version_of
-from sdapi_compat.backend.adapters.switch import NetworkSwitch
-from sdapi_compat.backend.adapters.wish import AdapterWish, HypernetworkWish
-from sdapi_compat.backend.embedding_vectors import EmbeddingVectors
 from sdapi_compat.backend.latent_codec import NanPolicy
 from sdapi_compat.backend.policy import DeviceFlags, DevicePolicy
 from sdapi_compat.backend.shortage import Peak, headroom, shortage
 from sdapi_compat.backend.store import ModelStore
 from sdapi_compat.backend.tiny_vae import PARTS, TinyVae
+from sdapi_compat.engine.additions import Additions, vectors_key
 from sdapi_compat.engine.asks import Decode, Describe, EncodeImage, EncodeText, Predict
-from sdapi_compat.engine.embeddings import KnownEmbeddings
 from sdapi_compat.engine.facts import ModelFacts
 from sdapi_compat.engine.previews import preview_map
 from sdapi_compat.engine.remembered import Remembered
@@ -33,16 +29,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sdapi_compat.backend.model import DiffusionModel
-    from sdapi_compat.backend.registry_networks import LoraFile
     from sdapi_compat.catalog import Catalog
     from sdapi_compat.engine.asks import Ask
     from sdapi_compat.options.store import OptionsStore
-    from sdapi_compat.plan.plan import AdapterChoice, ModelChoice
+    from sdapi_compat.plan.plan import ModelChoice
     from sdapi_compat.prompt.chunks import Chunk
     from sdapi_compat.settings import Settings
 
 TINY_FOLDERS = ("VAE-taesd", "VAE-approx")
-UNQUOTED = str.maketrans("", "", ":,")
 
 
 class ModelDevice:
@@ -59,11 +53,8 @@ class ModelDevice:
         self._peak = Peak(self._device)
         self._loaded: ModelChoice | None = None
         self._store = ModelStore(policy, catalog.hashes)
-        self._vectors = EmbeddingVectors()
         self._prompts = Remembered()
-        self._shelf = AdapterShelf()
-        self._networks = NetworkSwitch(self._shelf, torch.device("cpu") if settings.medvram else None)
-        self._known: tuple[Hashable, KnownEmbeddings] | None = None
+        self._additions = Additions(catalog, torch.device("cpu") if settings.medvram else None)
         folders = [settings.models_dir / name for name in TINY_FOLDERS]
         self._tiny = TinyVae(folders, policy.device, policy.dtype)
         self._low_memory = policy.offload != "none"
@@ -79,7 +70,7 @@ class ModelDevice:
         current = self._store.current
         if current is not None and (current.info.path, current.info.version) != (info.path, info.version):
             # Before another model comes, this one gets its own weights back.
-            self._networks.release()
+            self._additions.release()
         model = self._store.get(info, vae)
         if model.info.sha256 is not None and info.sha256 is None:
             self._learn(model)
@@ -105,7 +96,7 @@ class ModelDevice:
     def unload(self) -> None:
         """Free the device; the next ask loads again."""
         self._prompts.clear()
-        self._networks.release()
+        self._additions.release()
         self._store.unload()
 
     def free(self) -> None:
@@ -139,11 +130,13 @@ class ModelDevice:
         """One answer per ask; all asks share a key."""
         model = self.load(asks[0].model)
         self._loaded = asks[0].model
-        if isinstance(asks[0], Predict | EncodeText):
+        if isinstance(asks[0], Predict):
             self._adapt(model, asks[0].model)
         with self._peak:
             if isinstance(asks[0], Predict):
                 return self._predict(model, [ask for ask in asks if isinstance(ask, Predict)])
+            if isinstance(asks[0], Decode):
+                return self._decode(model, [ask for ask in asks if isinstance(ask, Decode)])
             return [self._one(model, ask) for ask in asks]
 
     def _one(self, model: DiffusionModel, ask: Ask) -> Any:
@@ -152,17 +145,8 @@ class ModelDevice:
                 return self._describe(model, ask.model)
             case EncodeText():
                 return self._encode_text(model, ask)
-            case Decode() if ask.rules.tiny:
-                return self._tiny.decode(ask.latents)
             case EncodeImage() if ask.tiny:
                 return self._tiny.encode(ask.images, model.latent_channels)
-            case Decode():
-                model.set_tiling(ask.tiling)
-                rules = ask.rules
-                policy = NanPolicy(
-                    check=rules.check, to_float32=rules.to_float32, to_bfloat16=rules.to_bfloat16
-                )
-                return model.decode(ask.latents, policy)
             case EncodeImage():
                 model.set_tiling(ask.tiling)
                 return _encode_image(model, ask)
@@ -181,57 +165,40 @@ class ModelDevice:
             output = model.denoise(x, torch.cat([ask.sigma for ask in asks]), context, extra, timestep)
         return list(torch.split(output, [ask.x.shape[0] for ask in asks]))
 
+    def _decode(self, model: DiffusionModel, asks: Sequence[Decode]) -> list[Any]:
+        latents, rules = torch.cat([ask.latents for ask in asks]), asks[0].rules
+        if rules.tiny:
+            pictures = self._tiny.decode(latents)
+        else:
+            model.set_tiling(asks[0].tiling)
+            policy = NanPolicy(check=rules.check, to_float32=rules.to_float32, to_bfloat16=rules.to_bfloat16)
+            pictures = model.decode(latents, policy)
+        return list(torch.split(pictures, [ask.latents.shape[0] for ask in asks]))
+
     def _encode_text(self, model: DiffusionModel, ask: EncodeText) -> Tensor:
         """Encodings are kept by model and tokens, so that a repeated prompt costs nothing."""
-        names = {name for prompt in ask.prompts for chunk in prompt for _, name in chunk.embeddings}
-        found_files = (self._catalog.embeddings.find(name) for name in sorted(names))
-        files = tuple(file for file in found_files if file is not None)
-        inserted = tuple((file.path, file.version) for file in files)
+        known = self._additions.embeddings(model, ask.model)
+        names = sorted({name for prompt in ask.prompts for chunk in prompt for _, name in chunk.embeddings})
         places = tuple(tuple(chunk.embeddings) for prompt in ask.prompts for chunk in prompt)
-        adapted = tuple((one, version_of(file)) for one, file in self._adapters(ask.model))
-        rules = (ask.clip_skip, ask.emphasis, adapted)
-        key = (model.info.path, model.info.version, _texts(ask.prompts), places, inserted, rules)
+        rules = (ask.clip_skip, ask.emphasis, self._additions.adapters_key(ask.model))
+        texts = (_texts(ask.prompts), places, vectors_key(known, names))
+        key = (model.info.path, model.info.version, texts, rules)
         found = self._prompts.get(key)
         if found is not None:
             self._tally.prompts_remembered += 1
         else:
             self._tally.prompts_encoded += 1
-            vectors = self._vectors.obtain(files)
+            self._adapt(model, ask.model)
+            vectors = self._additions.vectors(known, names)
             found = model.encode_chunks(ask.prompts, ask.clip_skip, ask.emphasis, vectors)
             self._prompts.put(key, found)
         return found
 
-    def _adapters(self, choice: ModelChoice) -> list[tuple[AdapterChoice, LoraFile]]:
-        """The adapters that exist. A1111 1.10.1 behaviour: names nobody knows are ignored."""
-        found = [(one, self._catalog.loras.find(one.name)) for one in choice.adapters]
-        return [(one, file) for one, file in found if file is not None]
-
     def _adapt(self, model: DiffusionModel, choice: ModelChoice) -> None:
-        """Bring the model to exactly the networks that `choice` says; no work when it has them already."""
-        wishes = [
-            AdapterWish(file, one.text_encoder, one.unet, one.rank) for one, file in self._adapters(choice)
-        ]
-        found = ((self._catalog.hypernetworks.find(one.name), one) for one in choice.hypernetworks)
-        hypernetworks = [HypernetworkWish(file, one.multiplier) for file, one in found if file is not None]
-        self._shelf.limit = self._options.snapshot().integer("lora_in_memory_limit")
-        self._networks.apply(model, wishes, hypernetworks)
-
-    def _adapter_hashes(self, choice: ModelChoice) -> str:
-        names = {one.name: file for one, file in self._adapters(choice)}
-        hashes = ((name, file.shorthash(self._catalog.hashes)) for name, file in names.items())
-        return ", ".join(f"{name.translate(UNQUOTED)}: {found}" for name, found in hashes if found)
-
-    def _embeddings(self, model: DiffusionModel) -> KnownEmbeddings:
-        """The textual inversions on disk that fit the model's text vectors."""
-        registry = self._catalog.embeddings
-        key = (registry, model.info.path)
-        if self._known is None or self._known[0] != key:
-            files = registry.split(model.text.width).loaded
-            known = KnownEmbeddings(files, model.vocabulary, self._catalog.hashes)
-            self._known = (key, known)
-        return self._known[1]
+        self._additions.apply(model, choice, self._options.snapshot().integer("lora_in_memory_limit"))
 
     def _describe(self, model: DiffusionModel, choice: ModelChoice) -> ModelFacts:
+        self._additions.look_again(choice)
         bare = choice.bare()
         if bare not in self._maps:
             self._maps[bare] = preview_map(model)
@@ -250,8 +217,8 @@ class ModelDevice:
             device=model.device,
             schedule=model.noise_schedule,
             vocabulary=model.vocabulary,
-            embeddings=self._embeddings(model),
-            adapter_hashes=self._adapter_hashes(choice),
+            embeddings=self._additions.embeddings(model, choice),
+            adapter_hashes=self._additions.adapter_hashes(choice),
             to_rgb=self._maps[bare],
             tiny=frozenset(part for part in PARTS if self._tiny.find(part)),
             low_memory=self._low_memory,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sdapi_compat.engine.asks import rows
+from sdapi_compat.engine.asks import Predict, rows
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -29,14 +29,16 @@ def gather(
 ) -> list[Running]:
     """Asks of one key whose rows fit one forward; `running` is in order of waiting.
 
-    Asks of the model that is loaded come first, so that models are switched seldom, unless the one that has
-    waited longest has waited since before `overdue`.
+    Asks of the model that is loaded come first, so that models are switched seldom; and of these whatever is
+    no step of sampling, so that jobs that begin join the next step of the others, and none waits for it with
+    its last latents. But the ask that has waited longest is the first if it has since before `overdue`.
     """
     if not running:
         return []
     leader = running[0]
     if leader.since > overdue:
-        leader = next((one for one in running if one.ask.model == loaded), leader)
+        ours = [one for one in running if one.ask.model == loaded] or [leader]
+        leader = next((one for one in ours if not isinstance(one.ask, Predict)), ours[0])
     key = leader.ask.key
     chosen, room = [leader], budget.rows(key) - rows(leader.ask)
     for one in running:

@@ -7,7 +7,7 @@ one pass over one batch of one job, and nothing of models or HTTP.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdapi_compat.engine.hooks import Blending
@@ -16,7 +16,7 @@ from sdapi_compat.sampling import guidance
 from sdapi_compat.sampling.ask import NoisePrediction, PredictNoise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -59,7 +59,8 @@ class Guide:
     """One pass over one batch.
 
     `total_calls`: the nominal number of model calls. `hooks` see every guided result. `watch` is told the
-    step and the conditional, unconditional and guided denoised latents. `notes`: infotext pairs of the way.
+    step and the conditional, unconditional and guided denoised latents. `notes`: infotext pairs of the way;
+    `told`: those that the first call adds.
     """
 
     schedule: NoiseSchedule
@@ -70,6 +71,7 @@ class Guide:
     control: Control
     watch: Callable[[int, Tensor, Tensor, Tensor], Generator[Ask, Any, None]]
     notes: dict[str, Any]
+    told: Mapping[str, Any] = field(default_factory=dict)
     blend: Blend | None = None
     refinement: Refinement | None = None
     edit: bool = False
@@ -80,8 +82,14 @@ class Guide:
     def run(self, sampler: Generator[Any, Any, Tensor]) -> Generator[Ask, Tensor, Tensor]:
         """Drive `sampler` to its end, or to the last prediction when the job is stopped.
 
-        A1111 1.10.1 behaviour: a stopped pass gives the last conditional-only prediction.
+        A1111 1.10.1 behaviour: a stopped pass gives the last conditional-only prediction; how prompts were
+        padded is told at the end.
         """
+        finished = yield from self._run(sampler)
+        self.notes.update(self.caller.notes)
+        return finished
+
+    def _run(self, sampler: Generator[Any, Any, Tensor]) -> Generator[Ask, Tensor, Tensor]:
         try:
             ask = next(sampler)
             while True:
@@ -127,6 +135,7 @@ class Guide:
         return NoisePrediction(eps, outputs.uncond)
 
     def _outputs(self, level: Level, measure: float) -> Generator[Ask, Tensor, Outputs]:
+        self.notes.update(self.told)
         if self.refinement is not None and self.refinement.due(level, self.call):
             self.caller = yield from self.refinement.switch()
         image_scale = self.rules.image_cfg_scale
@@ -136,7 +145,6 @@ class Guide:
         reasons = guidance.skip_uncond(self.rules, self.call, self.total_calls, measure)
         self.notes.update(reasons)
         parts = yield from self.caller.parts(level, self.call, uncond=not reasons)
-        self.notes.update(self.caller.notes)
         return parts
 
     def _hooked(self, latents: Tensor, sigma: float) -> Tensor:

@@ -36,8 +36,8 @@ def recovered(
 ) -> Generator[Ask, Tensor, SamplerRun]:
     """`run` with the noise to start from. `guide` is that of the run, `caller` knows the prompts of the way.
 
-    The way sees no mask, no refiner and no hooks, and at every step both sides of the guidance. What a job
-    that was stopped on it comes back with is of no use.
+    The way sees no mask, no refiner and no hooks, at every step both sides of the guidance, and adds nothing
+    to the infotext. What a job that was stopped on it comes back with is of no use.
     A1111 1.10.1 behaviour ("img2img alternative test"): the random noise to mix in is that of the seed, the
     picture is taken out of the start as if the run began at the model's highest noise level, and the noise
     multiplier is not applied.
@@ -47,7 +47,14 @@ def recovered(
         guide.rules, cfg_scale=inversion.cfg_scale, image_cfg_scale=None, skip_early=0.0, s_min_uncond=0.0
     )
     upwards = replace(
-        guide, caller=caller, rules=rules, cfg_multiplier=1.0, blend=None, refinement=None, hooks=()
+        guide,
+        caller=caller,
+        rules=rules,
+        cfg_multiplier=1.0,
+        notes={},
+        blend=None,
+        refinement=None,
+        hooks=(),
     )
     sigmas = run.schedule.uniform_sigmas(inversion.steps).flip(0).tolist()
     noise = yield from upwards.run(euler_inversion(run.clean, sigmas, from_below=inversion.sigma_adjustment))

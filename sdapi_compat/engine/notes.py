@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from sdapi_compat.plan.plan import ScheduleRules, TextRules
 
 ZERO_SNR = "Zero Terminal SNR"
+LORA_HASHES, EMBEDDING_HASHES = "Lora hashes", "TI hashes"
+
+
+def joined(one: str, other: str) -> str:
+    """Two lists "name: hash, ..." as one, nothing twice."""
+    return ", ".join(dict.fromkeys(pair for text in (one, other) if text for pair in text.split(", ")))
 
 
 def of_texts(
@@ -32,7 +38,7 @@ def of_texts(
     if rules.old_scheduling and any(old_differs(text, one.steps) for text in dict.fromkeys(texts)):
         found["Old prompt editing timelines"] = True
     if embedding_hashes:
-        found["TI hashes"] = embedding_hashes
+        found[EMBEDDING_HASHES] = embedding_hashes
     if rules.emphasis != Emphasis.ORIGINAL.value and not rules.old_emphasis and conditioning.has_brackets:
         found["Emphasis"] = rules.emphasis
     return found

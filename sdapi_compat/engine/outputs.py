@@ -125,7 +125,8 @@ class Caller:
     def parts(self, level: Level, call: int, *, uncond: bool) -> Generator[Ask, Tensor, Parts]:
         """Every part of every prompt, and the unconditional side unless it is left out.
 
-        A1111 1.10.1 behaviour: one forward where both sides have the same length, else one for each.
+        A1111 1.10.1 behaviour: one forward where both sides have the same length, else one for each; prompts
+        are padded to the unconditional side also where that is left out.
         """
         rows = [
             (owner, part.weight, part.text.at(call))
@@ -134,10 +135,10 @@ class Caller:
         ]
         owners, weights = [owner for owner, _, _ in rows], [weight for _, weight, _ in rows]
         cond = stacked([encoding for _, _, encoding in rows])
+        cond, negative = self._matched(cond, call)
         if not uncond:
             outputs = yield self._ask(level, owners, cond, self._extra)
             return Parts(outputs, owners, weights, None)
-        cond, negative = self._matched(cond, call)
         everybody = list(range(level.x.shape[0]))
         if cond.shape[1] == negative.shape[1]:
             context = torch.cat([cond, negative])

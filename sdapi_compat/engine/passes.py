@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
-import torch
 
 from sdapi_compat.engine import notes
-from sdapi_compat.engine.asks import Decode, Describe
+from sdapi_compat.engine.asks import Describe
 from sdapi_compat.engine.batch import Pass
 from sdapi_compat.engine.conditioning import Texts, encode_prompts
+from sdapi_compat.engine.enlarging import LATENT_CELL, Enlarger
 from sdapi_compat.engine.guided import Guide
 from sdapi_compat.engine.hooks import Sampled
 from sdapi_compat.engine.inversion import backwards, recovered
@@ -20,12 +19,9 @@ from sdapi_compat.engine.outputs import Caller, ForwardRules
 from sdapi_compat.engine.pictures import PictureEncoder
 from sdapi_compat.engine.refiner import Refinement
 from sdapi_compat.engine.watching import Watcher
-from sdapi_compat.imaging import pixels
-from sdapi_compat.imaging.resize import STRETCH, resize
-from sdapi_compat.imaging.upscalers import LATENT_MODES, UpscalerList
 from sdapi_compat.plan.hires import CHECKPOINT_LABEL
 from sdapi_compat.prompt.schedules import ScheduleSteps
-from sdapi_compat.sampling.noise import ImageNoise, NoiseSeeds
+from sdapi_compat.sampling.noise import ImageNoise, NoiseSeeds, encoder_noise
 from sdapi_compat.sampling.noise_schedule import NoiseSchedule, downcast, zero_terminal_snr
 from sdapi_compat.sampling.schedules import own_schedule, sigma_plan
 from sdapi_compat.sampling.start import SamplerRun, start
@@ -34,6 +30,7 @@ from sdapi_compat.sampling.table import SAMPLER_BY_NAME
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    import torch
     from PIL import Image
     from torch import Tensor
 
@@ -46,7 +43,7 @@ if TYPE_CHECKING:
     from sdapi_compat.plan.plan import Hires, ModelChoice, Plan, Prompts, SamplerRules, ScheduleRules
 
 FULL_VAE = "Full"
-LATENT_CELL = 8
+BY_STEPS_LABEL = "Refiner switch by sampling steps"
 
 
 class PassRunner:
@@ -77,13 +74,15 @@ class PassRunner:
         plan = self._plan
         self.first_pictures = ()
         facts = yield from self._describe(plan.model, batch.prompts(plan.prompts))
-        encoder = PictureEncoder(facts.model, plan, facts)
         cells = (plan.height // LATENT_CELL, plan.width // LATENT_CELL)
         if plan.source is None:
-            source = yield from encoder.nothing(batch.seeds, cells)
+            drawing = encoder_noise(self._seeds(batch), (facts.latent_channels, *cells), facts.device)
+            source = yield from PictureEncoder(plan, facts, drawing).nothing(len(batch.seeds), cells)
         else:
             # A1111 1.10.1 behaviour: encoded once, with the first batch's noise for all batches.
-            source = yield from encoder.source(plan.source, plan.seeds[: plan.batch_size])
+            seeds = plan.seeds[: plan.batch_size]
+            drawing = encoder_noise(NoiseSeeds(seeds=seeds), (facts.latent_channels, *cells))
+            source = yield from PictureEncoder(plan, facts, drawing).source(plan.source, seeds)
         if source.blend is not None:
             source = source._replace(blend=source.blend._replace(mix=self._hooks.blend))
         first = Pass(
@@ -102,7 +101,7 @@ class PassRunner:
             latents = self._blended(latents, source.blend)
         if plan.hires is not None and not self._job.control.stopped:
             self._job.progress.next_batch()
-            latents = yield from self._second(batch, plan.hires, latents, facts)
+            latents = yield from self._second(batch, plan.hires, latents, facts, drawing)
         return latents
 
     def _blended(self, latents: Tensor, blend: Blend) -> Tensor:
@@ -113,39 +112,41 @@ class PassRunner:
             self.overlay_masks = self._hooks.overlay(Sampled(blend.clean, latents, blend.paint, size))
         return latents
 
-    def _describe(self, model: ModelChoice, prompts: Prompts) -> Generator[Ask, Any, ModelFacts]:
+    def _describe(
+        self, model: ModelChoice, prompts: Prompts, *, second: bool = False
+    ) -> Generator[Ask, Any, ModelFacts]:
         """The model, current from now on, with the networks that the first prompt of the batch asks for.
 
-        A1111 1.10.1 behaviour: the tags of the other prompts are taken out without effect.
+        A1111 1.10.1 behaviour: the tags of the other prompts are taken out without effect, and the networks
+        of the hires pass (`second`) are told beside those of the first.
         """
         self.last_model = model
         facts: ModelFacts = yield Describe(with_networks(model, prompts.positive[0], self._plan.networks))
         if facts.adapter_hashes and self._plan.networks.hashes:
-            self._notes.setdefault("Lora hashes", facts.adapter_hashes)
+            before = self._notes.get(notes.LORA_HASHES, "") if second else ""
+            self._notes[notes.LORA_HASHES] = notes.joined(before, facts.adapter_hashes)
         return facts
 
     def _second(
-        self, batch: Batch, hires: Hires, latents: Tensor, before: ModelFacts
+        self, batch: Batch, hires: Hires, latents: Tensor, before: ModelFacts, drawing: torch.Generator
     ) -> Generator[Ask, Any, Tensor]:
-        """The hires pass over the first pass's latents. `before`: the model that made them."""
+        """The hires pass over the first pass's latents.
+
+        `before`: the model that made them; `drawing`: what the VAE's encoder went on to draw from.
+        """
         plan = self._plan
         # Decoded before the second checkpoint is described, so that each is loaded once.
-        enlarged = yield from self._enlarged_pictures(hires, latents)
-        facts = yield from self._describe(hires.model, batch.prompts(hires.prompts))
+        enlarger = Enlarger(plan, hires)
+        yield from enlarger.look(self.last_model, latents)
+        self.first_pictures = enlarger.kept
+        facts = yield from self._describe(hires.model, batch.prompts(hires.prompts), second=True)
         if CHECKPOINT_LABEL in plan.report.extra:
             # The title got its hash when the checkpoint was loaded, maybe just now.
             self._notes[CHECKPOINT_LABEL] = facts.short_title
-        encoder = PictureEncoder(facts.model, plan, facts)
-        if enlarged is None:
-            larger = _interpolated(latents, hires)
-        else:
-            if plan.vae_methods.encode != FULL_VAE:
-                self._notes["VAE Encoder"] = plan.vae_methods.encode
-            larger = yield from encoder.encode(enlarged, batch.seeds)
-        rows, columns = hires.target.window(larger.shape[2], larger.shape[3])
-        clean = larger[:, :, rows, columns]
-        cells = (clean.shape[2], clean.shape[3])
-        blank = yield from encoder.nothing(batch.seeds, cells)
+        if not enlarger.by_latents and plan.vae_methods.encode != FULL_VAE:
+            self._notes["VAE Encoder"] = plan.vae_methods.encode
+        source = yield from enlarger.source(PictureEncoder(plan, facts, drawing), latents)
+        assert source.clean is not None
         steps = ScheduleSteps(
             _calls(hires.sampler, hires.steps),
             _calls(plan.sampler, plan.report.steps),
@@ -156,28 +157,14 @@ class PassRunner:
             prompts=batch.prompts(hires.prompts),
             sampler=hires.sampler,
             steps=steps,
-            cells=cells,
-            source=blank._replace(clean=clean),
+            cells=(source.clean.shape[2], source.clean.shape[3]),
+            source=source,
             extra_noise=hires.extra_noise,
             token_merging=hires.token_merging,
             encoder=before if plan.text.first_pass_conds else None,
         )
         result = yield from self._sample(batch, second)
         return result
-
-    def _enlarged_pictures(self, hires: Hires, latents: Tensor) -> Generator[Ask, Any, Tensor | None]:
-        """For pixel upscalers: the first pass decoded and enlarged, (B, 3, H, W) in [-1, 1]; else None."""
-        keep = self._plan.save.samples and self._plan.save.before_hires
-        if hires.upscaler in LATENT_MODES and not keep:
-            return None
-        decoded = yield Decode(self.last_model, latents, self._plan.tiling, self._plan.decoding)
-        made = pixels.to_images(np.asarray(decoded.cpu()))
-        self.first_pictures = made if keep else ()
-        if hires.upscaler in LATENT_MODES:
-            return None
-        upscaler, target = UpscalerList().require(hires.upscaler), hires.target
-        images = [resize(STRETCH, image, target.width, target.height, upscaler) for image in made]
-        return torch.from_numpy(np.stack([pixels.to_array(image) for image in images]))
 
     def _sample(self, batch: Batch, one: Pass) -> Generator[Ask, Any, Tensor]:
         plan, rules = self._plan, one.sampler
@@ -200,12 +187,13 @@ class PassRunner:
             caller=caller,
             rules=plan.guidance,
             cfg_multiplier=SAMPLER_BY_NAME[rules.recipe.sampler].cfg_multiplier,
-            total_calls=one.steps.steps,
+            total_calls=_calls(rules, run.steps),
             control=self._job.control,
             watch=self._watcher(one.facts),
             notes=self._notes,
+            told={BY_STEPS_LABEL: True} if plan.refiner_by_steps else {},
             blend=one.source.blend,
-            refinement=self._refinement(one, schedule),
+            refinement=self._refinement(one, schedule, _calls(rules, run.steps)),
             edit=one.facts.conditioning == "edit",
             hooks=self._hooks.denoised,
         )
@@ -229,12 +217,16 @@ class PassRunner:
         conditioning = yield from encode_prompts(texts, one.prompts.positive, one.prompts.negative)
         hashes = None
         if self._plan.report.embedding_hashes:
-            hashes = by.embeddings.hashes(conditioning.embeddings)
+            told = self._plan.networks.bundled
+            before = self._notes.get(notes.EMBEDDING_HASHES, "") if one.sampler.recipe.hires else ""
+            hashes = notes.joined(by.embeddings.hashes(conditioning.embeddings, bundled=told), before)
         self._notes.update(notes.of_texts(one, texts.rules, conditioning, hashes))
         forward = ForwardRules(self._plan.tiling, one.token_merging)
-        return Caller(facts.model, conditioning, self._plan.text, one.source.extra, forward)
+        # A refiner of another kind has no channels for what the pass's own model is shown.
+        extra = one.source.extra if facts.conditioning == one.facts.conditioning else None
+        return Caller(facts.model, conditioning, self._plan.text, extra, forward)
 
-    def _refinement(self, one: Pass, schedule: NoiseSchedule) -> Refinement | None:
+    def _refinement(self, one: Pass, schedule: NoiseSchedule, total_calls: int) -> Refinement | None:
         refiner = self._plan.refiner
         second = one.sampler.recipe.hires
         if refiner is None or refiner.model.checkpoint == one.facts.model.checkpoint:
@@ -256,7 +248,8 @@ class PassRunner:
             return caller
 
         own = own_schedule(SAMPLER_BY_NAME[one.sampler.recipe.sampler], schedule)
-        return Refinement(refiner, own, one.steps.steps, make_caller, self._notes)
+        by_steps = total_calls if self._plan.refiner_by_steps else None
+        return Refinement(refiner, own, by_steps, make_caller, self._notes)
 
     def _seeds(self, batch: Batch) -> NoiseSeeds:
         noise = self._plan.noise
@@ -272,13 +265,6 @@ class PassRunner:
     def _watcher(self, facts: ModelFacts) -> Watcher:
         plan, progress = self._plan, self._job.progress
         return Watcher(plan.preview, progress, facts, lambda: self.last_model, tiling=plan.tiling)
-
-
-def _interpolated(latents: Tensor, hires: Hires) -> Tensor:
-    """The latents at the second pass's size, by one of the latent upscale modes."""
-    mode, target = LATENT_MODES[hires.upscaler], hires.target
-    cells = (target.height // LATENT_CELL, target.width // LATENT_CELL)
-    return torch.nn.functional.interpolate(latents, size=cells, mode=mode.mode, antialias=mode.antialias)
 
 
 def bent(schedule: NoiseSchedule, rules: ScheduleRules) -> NoiseSchedule:

@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 class Refinement:
     """The change of model in one pass; it happens once.
 
-    `schedule`: the table the sampler reads its levels from. `make_caller` describes the refiner and encodes
-    the prompts with it; `notes` gets the infotext pairs.
+    `schedule`: the table the sampler reads its levels from. `total_calls`: of the pass, where its share of
+    calls decides, not the noise. `make_caller` describes the refiner and encodes the prompts with it; `notes`
+    gets the infotext pairs.
     """
 
     def __init__(
         self,
         refiner: Refiner,
         schedule: NoiseSchedule,
-        total_calls: int,
+        total_calls: int | None,
         make_caller: Callable[[], Generator[Ask, Any, Caller]],
         notes: dict[str, Any],
     ) -> None:
@@ -41,8 +42,7 @@ class Refinement:
         """Whether this call is the refiner's first. A1111 1.10.1 behaviour: null switches at the start."""
         if self._done:
             return False
-        if self._refiner.by_steps:
-            self._notes["Refiner switch by sampling steps"] = True
+        if self._total_calls is not None:
             completed = call / self._total_calls
         elif level.noise:
             completed = guidance.completed_at(level.timestep)

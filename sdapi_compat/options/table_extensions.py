@@ -12,14 +12,11 @@ CANVAS = Section("canvas_hotkey", "Canvas Hotkeys")
 IN_UI = Section("settings_in_ui", "Settings in UI")
 HYPERTILE = Section("hypertile", "Hypertile")
 
-EXTENSION_SWITCH = not_yet("the flags --disable-all-extensions and --disable-extra-extensions decide")
 TILES = not_yet("Hypertile")
 
 HIDDEN_AND_LORA: tuple[Option, ...] = (
-    Option("disabled_extensions", (), "Extensions not to load", HIDDEN, EXTENSION_SWITCH),
-    Option(
-        "disable_all_extensions", "none", 'Load no extensions: "extra" or "all"', HIDDEN, EXTENSION_SWITCH
-    ),
+    Option("disabled_extensions", (), "Extensions not to load at start", HIDDEN, WORKS),
+    Option("disable_all_extensions", "none", 'Load none at start: "extra" or "all"', HIDDEN, WORKS),
     Option("restore_config_state_file", "", "Saved state to go back to", HIDDEN, INTERFACE),
     Option(
         "sd_checkpoint_hash",
@@ -31,13 +28,7 @@ HIDDEN_AND_LORA: tuple[Option, ...] = (
     Option("sd_lora", "None", "LoRA for every prompt", NETWORKS, WORKS),
     Option("lora_preferred_name", "Alias from file", "Name of a LoRA in prompts", NETWORKS, INTERFACE),
     Option("lora_add_hashes_to_infotext", True, "Hashes of LoRAs in infotext", NETWORKS, WORKS),
-    Option(
-        "lora_bundled_ti_to_infotext",
-        True,
-        "Embeddings inside a LoRA in infotext",
-        NETWORKS,
-        not_yet("embeddings inside LoRA files"),
-    ),
+    Option("lora_bundled_ti_to_infotext", True, "Embeddings inside a LoRA in infotext", NETWORKS, WORKS),
     Option("lora_show_all", False, "Show LoRAs of other model types", NETWORKS, INTERFACE),
     Option("lora_hide_unknown_for_versions", (), "Model types that hide unknown LoRAs", NETWORKS, INTERFACE),
     Option(

@@ -76,13 +76,7 @@ SYSTEM_PAGES: tuple[Option, ...] = (
     Option("multiple_tqdm", True, "Second progress bar for the whole job", SYSTEM, CONSOLE),
     Option("enable_upscale_progressbar", True, "Progress bar for tiled upscaling", SYSTEM, CONSOLE),
     Option("print_hypernet_extra", False, "Print details of hypernetworks", SYSTEM, CONSOLE),
-    Option(
-        "list_hidden_files",
-        True,
-        "List models in hidden folders",
-        SYSTEM,
-        not_yet("they are always listed"),
-    ),
+    Option("list_hidden_files", True, "List models in hidden folders", SYSTEM, WORKS),
     Option(
         "disable_mmap_load_safetensors",
         False,

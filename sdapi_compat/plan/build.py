@@ -72,6 +72,7 @@ def build(draft: Draft, snapshot: Snapshot, world: World) -> Plan:
         sampler=sampler,
         hires=hires,
         refiner=_refiner(draft, snapshot, world),
+        refiner_by_steps=snapshot.flag("refiner_switch_by_sample_steps"),
         source=source,
         inversion=None if source is None else draft.inversion,
         grid=draft.grid and (snapshot.flag("return_grid") or snapshot.flag("grid_save")),
@@ -116,7 +117,6 @@ def _refiner(draft: Draft, snapshot: Snapshot, world: World) -> Refiner | None:
     return Refiner(
         model=model,
         switch_at=draft.refiner_switch_at,
-        by_steps=snapshot.flag("refiner_switch_by_sample_steps"),
         first_pass=passes != SECOND_PASS,
         second_pass=passes != FIRST_PASS,
         passes=passes if draft.hires and passes != SECOND_PASS else None,

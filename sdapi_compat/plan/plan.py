@@ -152,23 +152,27 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 class Refiner(msgspec.Struct, frozen=True, kw_only=True):
     """A checkpoint that takes over in the named passes.
 
-    `switch_at`: share of the noise (or, `by_steps`, of the steps) that is done then; None: at once.
+    `switch_at`: share of the noise (or, with the plan's `refiner_by_steps`, of the steps) that is done then;
+    None: at once.
     `passes`: the option hires_fix_refiner_pass where the infotext has to say it, else None.
     """
 
     model: ModelChoice
     switch_at: float | None
-    by_steps: bool
     first_pass: bool
     second_pass: bool
     passes: str | None
 
 
 class NetworkRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of `<lora:...>` and `<hypernet:...>`: are they applied, does the infotext have hashes."""
+    """What becomes of `<lora:...>` and `<hypernet:...>`: are they applied, does the infotext have hashes.
+
+    `bundled`: the infotext names textual inversions that a LoRA brought along.
+    """
 
     enabled: bool
     hashes: bool
+    bundled: bool = True
 
 
 class DecodeRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,7 +221,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One generation: `n_iter` batches of `batch_size` pictures.
 
     `mask_weight`: how fully inpainting models are kept from seeing what is under the mask, 0..1.
-    `token_merging`: the share of tokens that self-attention does without.
+    `token_merging`: the share of tokens that self-attention does without. `refiner_by_steps`: what a refiner
+    waits for, told in the infotext also where there is none.
     """
 
     kind: Literal["txt2img", "img2img"]
@@ -242,6 +247,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     sampler: SamplerRules
     hires: Hires | None
     refiner: Refiner | None
+    refiner_by_steps: bool
     source: Source | None
     inversion: Inversion | None
     grid: bool

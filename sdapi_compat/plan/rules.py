@@ -197,6 +197,7 @@ def network_rules(draft: Draft, snapshot: Snapshot) -> NetworkRules:
     return NetworkRules(
         enabled=not draft.disable_extra_networks,
         hashes=snapshot.flag("lora_add_hashes_to_infotext"),
+        bundled=snapshot.flag("lora_bundled_ti_to_infotext"),
     )
 
 

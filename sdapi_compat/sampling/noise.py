@@ -89,17 +89,13 @@ class ImageNoise:
         return noise_stream(seed, self.seeds.source, self.device)
 
     def _initial(self, i: int, seed: int) -> Tensor:
-        shape = self._drawn_shape()
+        shape = drawn_shape(self.seeds, self.shape)
         own = self._streams[i]
         noise = own(shape) if shape == self.shape else self._stream(seed)(shape)
         if self.seeds.subseed_strength != 0:
             subseed = self.seeds.subseeds[i] if i < len(self.seeds.subseeds) else 0
             noise = slerp(self.seeds.subseed_strength, noise, self._stream(subseed)(shape))
         return noise if shape == self.shape else paste_centred(own(self.shape), noise)
-
-    def _drawn_shape(self) -> Shape:
-        width, height = self.seeds.resize_from or (0, 0)
-        return self.shape if height <= 0 or width <= 0 else (self.shape[0], height // 8, width // 8)
 
 
 def noise_stream(seed: int, source: Source, device: torch.device) -> NoiseStream:
@@ -119,15 +115,34 @@ def _drawn_on(source: Source, device: torch.device) -> torch.device:
     return device if source == "GPU" and device.type != "mps" else torch.device("cpu")
 
 
-def encoder_noise(seed: int) -> torch.Generator:
-    """The generator for a VAE encoder's noise: on the CPU, at the start of `seed`.
+def encoder_noise(seeds: NoiseSeeds, shape: Shape, device: torch.device | str = "cpu") -> torch.Generator:
+    """The generator for a VAE encoder's noise, on the CPU, as a batch's `first` noise of `shape` leaves it.
 
     A1111 draws that noise from torch's global CPU generator, which drawing the initial noise leaves seeded
-    with the seed of the batch's last image. So for the pixel upscalers of a hires fix pass that seed, and
-    use one generator for the whole batch, image after image. Where A1111 leaves the state to what ran before
-    (img2img, and always with the NV source) the same rule makes the picture reproducible.
+    with the seed of the batch's last image. So for the hires fix, and for what inpainting models are shown;
+    use one generator for the whole batch, image after image. Seed resize takes its noise from that generator
+    too, when it is drawn on the CPU. Where A1111 leaves the state to what ran before (img2img, and always
+    with the NV source) the same rule makes the picture reproducible.
     """
+    generator = _seeded(seeds.seeds[-1])
+    drawn = drawn_shape(seeds, shape)
+    if (
+        drawn != shape
+        and seeds.source != "NV"
+        and _drawn_on(seeds.source, torch.device(device)).type == "cpu"
+    ):
+        torch.randn(drawn, generator=generator)
+    return generator
+
+
+def _seeded(seed: int) -> torch.Generator:
     return torch.Generator("cpu").manual_seed(seed)
+
+
+def drawn_shape(seeds: NoiseSeeds, shape: Shape) -> Shape:
+    """The shape in which an image's first noise is drawn, before it is pasted into one of `shape`."""
+    width, height = seeds.resize_from or (0, 0)
+    return shape if height <= 0 or width <= 0 else (shape[0], height // 8, width // 8)
 
 
 def slerp(t: float, low: Tensor, high: Tensor) -> Tensor:
@@ -167,4 +182,4 @@ def _overlap(target: int, source: int) -> tuple[slice, slice]:
 
 
 def _batch_entropy(seed: int) -> int:
-    return int(torch.randint(0, _ENTROPY_RANGE, (), generator=encoder_noise(seed)))
+    return int(torch.randint(0, _ENTROPY_RANGE, (), generator=_seeded(seed)))

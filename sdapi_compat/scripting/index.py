@@ -127,21 +127,30 @@ def _positional(entry: Any) -> Sequence[Any]:
     return values if isinstance(values, list) else ()
 
 
-def discover(scripts: Iterable[Path], extensions: Iterable[Path]) -> ScriptIndex:
+def discover(
+    scripts: Iterable[Path], extensions: Iterable[Path], disabled: Iterable[str] = ()
+) -> ScriptIndex:
     """Load `*.py` and `*/script.py` of each scripts folder and `*/extension.py` of each extensions folder.
 
     What lies in a folder of its own can import its neighbours: `from .other import ...`.
     A file that does not load is reported in the log and left out; it must not keep the server from starting.
+    `disabled`: names of folders of extensions to leave out; a hyphen is as good as an underscore.
     """
     patterns = "*.py", "*/script.py"
     script_files = [file for folder in scripts for glob in patterns for file in sorted(folder.glob(glob))]
-    extension_files = [file for folder in extensions for file in sorted(folder.glob("*/extension.py"))]
+    without = set(map(_plain, disabled))
+    found = (file for folder in extensions for file in sorted(folder.glob("*/extension.py")))
+    extension_files = [file for file in found if _plain(file.parent.name) not in without]
     loaded_scripts = [_load(file, "SCRIPT", Script) for file in script_files]
     loaded_extensions = [_load(file, "EXTENSION", Extension) for file in extension_files]
     return ScriptIndex(
         [script for script in loaded_scripts if script is not None],
         [extension for extension in loaded_extensions if extension is not None],
     )
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
 
 
 def _module_name(path: Path) -> str:

@@ -9,7 +9,7 @@ import torch
 
 from sdapi_compat.engine import conditioning
 from sdapi_compat.engine.asks import EncodeText
-from sdapi_compat.plan.plan import ModelChoice, TextRules
+from sdapi_compat.plan.plan import AdapterChoice, ModelChoice, TextRules
 from sdapi_compat.prompt.schedules import ScheduleSteps
 
 MODEL = ModelChoice("toy")
@@ -43,9 +43,15 @@ def rules(**changes: Any) -> TextRules:
     return TextRules(**fields | changes)
 
 
-def encode(positive: list[str], negative: list[str], text_rules: TextRules, calls: int = 4) -> Any:
+def encode(
+    positive: list[str],
+    negative: list[str],
+    text_rules: TextRules,
+    calls: int = 4,
+    model: ModelChoice = MODEL,
+) -> Any:
     """Run `encode_prompts`, answering each ask with encodings that count up; gives (result, asks)."""
-    texts = conditioning.Texts(MODEL, Words(), NoEmbeddings(), text_rules, ScheduleSteps(calls))
+    texts = conditioning.Texts(model, Words(), NoEmbeddings(), text_rules, ScheduleSteps(calls))
     body = conditioning.encode_prompts(texts, positive, negative)
     asks: list[EncodeText] = []
     answer = None
@@ -66,6 +72,14 @@ def test_equal_texts_are_encoded_once() -> None:
     assert [part.text.at(0)[0, 0].item() for parts in result.positive for part in parts] == [1, 1, 2]
     assert [text.at(3)[0, 0].item() for text in result.negative] == [3, 3, 3]
     assert result.empty is None
+
+
+def test_what_pads_prompts_is_encoded_by_the_bare_model() -> None:
+    adapted = ModelChoice("toy", "vae", (AdapterChoice("x", 1.0, 1.0, None),))
+    result, asks = encode(["a cat"], ["bad"], rules(pad_cond_uncond=True), model=adapted)
+    assert [ask.model for ask in asks] == [adapted, adapted, ModelChoice("toy", "vae")]
+    assert result.empty[0, 0, 0] == 3
+    assert encode(["a cat"], [""], rules(pad_cond_uncond_v0=True))[0].empty is None
 
 
 def test_and_has_weights_in_positive_prompts_only() -> None:

@@ -52,6 +52,20 @@ def test_the_loaded_model_goes_first_until_another_ask_is_overdue() -> None:
     assert gather(waiting, "unknown", Budget(8), overdue=99.0) == waiting[:1]
 
 
+def test_a_step_waits_for_what_is_not_one() -> None:
+    """A job that begins joins the next step, and one that ends waits for no step with its last latents."""
+    decode = Decode("m", torch.zeros(1, 4, 2, 2), False, None)  # type: ignore[arg-type]
+    waiting = running(predict(2), Ask("text"), predict(2), decode, Ask("text"))
+    assert gather(waiting, "m", Budget(8), overdue=0.0) == [waiting[1], waiting[4]]
+    assert gather([waiting[0], *waiting[2:4]], "m", Budget(8), overdue=0.0) == [waiting[3]]
+    assert gather(waiting, "m", Budget(8), overdue=100.0) == [waiting[0], waiting[2]], "but not for long"
+
+
+def test_what_is_no_step_waits_for_its_model() -> None:
+    waiting = running(Ask("describe", "other"), predict(2), predict(2))
+    assert gather(waiting, "m", Budget(8), overdue=0.0) == waiting[1:]
+
+
 def test_a_forward_has_no_more_rows_than_the_budget_allows() -> None:
     waiting = running(predict(2), predict(4), predict(2))
     chosen = gather(waiting, None, Budget(5), overdue=0.0)

@@ -23,6 +23,7 @@ from sdapi_compat.sampling.noise_schedule import NoiseSchedule, scaled_linear_al
 
 SCHEDULE = NoiseSchedule(scaled_linear_alphas_cumprod())
 MODEL, OTHER = ModelChoice("toy"), ModelChoice("refiner")
+ONE = torch.zeros(1, 1, 1, 1)
 TEXT = TextRules(
     clip_skip=1,
     emphasis="Original",
@@ -46,10 +47,12 @@ def caller(
     model: ModelChoice = MODEL,
     negative_length: int = 77,
     extra: Tensor | None = None,
+    empty: float | None = None,
 ) -> Caller:
-    """Images with (encoding, weight) parts; one negative encoding for all."""
+    """Images with (encoding, weight) parts; one negative encoding for all. `empty`: what pads them."""
     parts = [[Part(weight, text(value)) for value, weight in image] for image in positive]
-    conditioning = Conditioning(parts, [text(negative, negative_length)] * len(positive), None)
+    padding = None if empty is None else torch.full((1, 77, 1), empty)
+    conditioning = Conditioning(parts, [text(negative, negative_length)] * len(positive), padding)
     return Caller(model, conditioning, TEXT, extra, ForwardRules(False, 0.0))
 
 
@@ -227,11 +230,9 @@ def test_the_refiner_takes_over_when_enough_noise_is_gone(switch_at: float | Non
         return caller([[(1.0, 1.0)]], model=OTHER)
         yield
 
-    refiner = Refiner(
-        model=OTHER, switch_at=switch_at, by_steps=False, first_pass=True, second_pass=True, passes=None
-    )
+    refiner = Refiner(model=OTHER, switch_at=switch_at, first_pass=True, second_pass=True, passes=None)
     notes: dict[str, Any] = {}
-    built = guide(caller([[(1.0, 1.0)]]), refinement=Refinement(refiner, SCHEDULE, 2, make, notes))
+    built = guide(caller([[(1.0, 1.0)]]), refinement=Refinement(refiner, SCHEDULE, None, make, notes))
 
     def two_levels(x: Tensor) -> Generator[Denoise, Tensor, Tensor]:
         x = yield Denoise(x, 10.0, 0)
@@ -240,6 +241,44 @@ def test_the_refiner_takes_over_when_enough_noise_is_gone(switch_at: float | Non
     _, asks = drive(built.run(two_levels(torch.zeros(1, 1, 1, 1))), echo)
     assert "".join(ask.model.checkpoint[0] for ask in asks) == models
     assert ("Refiner switch at" in notes) == ("r" in models)
+
+
+@pytest.mark.parametrize(("calls", "models"), [(2, "tr"), (3, "tt"), (4, "tt")])
+def test_the_refiner_can_wait_for_its_share_of_calls(calls: int, models: str) -> None:
+    def make() -> Generator[Any, Any, Caller]:
+        return caller([[(1.0, 1.0)]], model=OTHER)
+        yield
+
+    refiner = Refiner(model=OTHER, switch_at=0.4, first_pass=True, second_pass=True, passes=None)
+    notes: dict[str, Any] = {}
+    refinement = Refinement(refiner, SCHEDULE, calls, make, notes)
+    built = guide(caller([[(1.0, 1.0)]]), refinement=refinement, notes=notes, told={"by steps": True})
+    _, asks = drive(built.run(sampler(torch.zeros(1, 1, 1, 1), 2)), echo)
+    assert "".join(ask.model.checkpoint[0] for ask in asks) == models
+    assert list(notes) == ["by steps", "Refiner switch at"][: 1 + ("r" in models)]
+
+
+def test_the_first_call_tells_what_there_is_to_tell() -> None:
+    notes: dict[str, Any] = {}
+    told = {"by steps": True}
+    control = Control()
+    control.skipped = True
+    drive(guide(caller([[(1.0, 1.0)]]), notes=notes, told=told, control=control).run(sampler(ONE)), echo)
+    assert notes == {}
+    rule = rules(skip_early=0.4)
+    drive(guide(caller([[(1.0, 1.0)]]), notes=notes, told=told, rules=rule).run(sampler(ONE)), echo)
+    assert list(notes) == ["by steps", "Skip Early CFG"]
+
+
+def test_prompts_are_padded_where_the_unconditional_side_is_left_out_too() -> None:
+    notes: dict[str, Any] = {}
+    made = caller([[(1.0, 1.0)]], 0.5, negative_length=154, empty=9.0)
+    built = guide(made, rules=rules(skip_early=0.4), notes=notes)
+    _, asks = drive(built.run(sampler(ONE, 2)), echo)
+    assert [(ask.x.shape[0], ask.context.shape[1]) for ask in asks] == [(1, 154), (2, 154)]
+    assert asks[0].context[0, :, 0].tolist() == [1.0] * 77 + [9.0] * 77
+    assert notes == {"Skip Early CFG": 0.4, "Pad conds": True}
+    assert list(notes)[-1] == "Pad conds"
 
 
 def test_an_extension_mixes_in_place_of_the_mask() -> None:

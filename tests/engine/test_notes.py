@@ -151,3 +151,16 @@ def test_pairs_about_sampling_come_in_the_originals_order() -> None:
 )
 def test_the_factor_of_sgm_is_told_where_it_acts(name: str, told: bool) -> None:
     assert ("SGM noise multiplier" in notes.of_sampling(one_pass(name=name), PLAIN, {})) == told
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("", "", ""),
+        ("a: 1", "", "a: 1"),
+        ("", "a: 1, b: 2", "a: 1, b: 2"),
+        ("c: 3, a: 1", "a: 1, b: 2", "c: 3, a: 1, b: 2"),
+    ],
+)
+def test_joining_lists_of_hashes(one: str, other: str, expected: str) -> None:
+    assert notes.joined(one, other) == expected

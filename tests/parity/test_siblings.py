@@ -101,3 +101,47 @@ def test_img2img_does_not_depend_on_what_ran_before(ask: Ask, options: dict[str,
 def test_the_last_words_of_a_sampler_name_are_its_schedule(ask: Ask) -> None:
     apart = ask(TEXT, sampler_name="DPM++ 2M", scheduler="Exponential")
     assert ask(TEXT, sampler_name="DPM++ 2M Exponential")["images"] == apart["images"]
+
+
+@pytest.mark.parametrize("upscaler", ["Latent", "Lanczos"])
+def test_an_inpainting_model_sees_of_the_first_pass_what_the_weight_leaves(
+    ask: Ask, pictures: Any, upscaler: str
+) -> None:
+    model = {"sd_model_checkpoint": "tinysd-inpainting"}
+    full, half = (
+        ask(SECOND_PASS, hr_upscaler=upscaler, override_settings=model | {"inpainting_mask_weight": weight})
+        for weight in (1.0, 0.5)
+    )
+    assert np.abs(pixels(full, pictures) - pixels(half, pictures)).max() > 2
+    assert "Conditional mask weight: 0.5" in infotext(half)
+
+
+def test_what_the_refiner_waits_for_is_told_without_a_refiner(ask: Ask, pictures: Any) -> None:
+    by_steps = {"override_settings": {"refiner_switch_by_sample_steps": True}}
+    plain, told = ask(TEXT), ask(TEXT, **by_steps)
+    assert np.abs(pixels(plain, pictures) - pixels(told, pictures)).max() == 0
+    assert ", Refiner switch by sampling steps: True, Version" in infotext(told)
+    assert "Refiner switch" not in infotext(plain)
+    second = infotext(ask(SECOND_PASS, **by_steps))
+    assert second.count("Refiner switch by sampling steps") == 1
+
+
+def test_shares_of_calls_are_of_those_that_img2img_makes(ask: Ask, pictures: Any) -> None:
+    """Eight steps at half strength are five calls, which begin at shares 0, 0.2, 0.4, 0.6 and 0.8."""
+    shares = (0.35, 0.45, 0.5)
+    made = [
+        pixels(
+            ask(PICTURE, steps=8, denoising_strength=0.5, override_settings={"skip_early_cond": share}),
+            pictures,
+        )
+        for share in shares
+    ]
+    assert np.abs(made[0] - made[1]).max() > 0
+    assert np.abs(made[1] - made[2]).max() == 0
+
+
+def test_a_plain_checkpoint_refines_what_an_inpainting_model_began(ask: Ask, pictures: Any) -> None:
+    model = {"override_settings": {"sd_model_checkpoint": "tinysd-inpainting"}}
+    refined = ask(TEXT, **model, refiner_checkpoint="tinysd-b", refiner_switch_at=0.5)
+    assert "Refiner: tinysd-b" in infotext(refined)
+    assert np.abs(pixels(refined, pictures) - pixels(ask(TEXT, **model), pictures)).max() > 2

@@ -147,14 +147,16 @@ def test_no_refiner(plan_of: PlanOf, name: str | None) -> None:
 
 def test_a_refiner_takes_over_in_every_pass_there_is(plan_of: PlanOf) -> None:
     options = {"refiner_switch_by_sample_steps": True}
-    refiner = plan_of(options, refiner_checkpoint="other", refiner_switch_at=0.8).refiner
+    plan = plan_of(options, refiner_checkpoint="other", refiner_switch_at=0.8)
+    refiner = plan.refiner
     assert refiner is not None
-    assert (refiner.model, refiner.switch_at, refiner.by_steps) == (ModelChoice("other"), 0.8, True)
+    assert (refiner.model, refiner.switch_at, plan.refiner_by_steps) == (ModelChoice("other"), 0.8, True)
     assert refiner.first_pass
     assert refiner.passes is None
-    unset = plan_of(refiner_checkpoint="other").refiner
-    assert unset is not None
-    assert (unset.switch_at, unset.by_steps) == (None, False)
+    unset = plan_of(refiner_checkpoint="other")
+    assert unset.refiner is not None
+    assert (unset.refiner.switch_at, unset.refiner_by_steps) == (None, False)
+    assert plan_of(options).refiner_by_steps, "also where there is no refiner"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -151,10 +152,22 @@ def test_slerp_of_one_row_is_finite() -> None:
     assert torch.allclose(slerp(0.25, low, high), 0.75 * low + 0.25 * high)
 
 
-def test_encoder_noise_starts_at_the_seed() -> None:
-    torch.manual_seed(1234)
-    expected = torch.randn(3)
-    assert torch.equal(torch.randn(3, generator=encoder_noise(1234)), expected)
+@pytest.mark.parametrize(
+    ("changes", "before"),
+    [
+        ({}, []),
+        ({"subseeds": (7, 8), "subseed_strength": 0.5}, []),
+        ({"resize_from": (8 * SHAPE[2], 8 * SHAPE[1])}, []),
+        ({"resize_from": (24, 16)}, [(4, 2, 3)]),
+        ({"resize_from": (24, 16), "source": "CPU"}, [(4, 2, 3)]),
+        ({"resize_from": (24, 16), "source": "NV"}, []),
+    ],
+)
+def test_encoder_noise_goes_on_where_the_last_image_left_off(
+    changes: dict[str, Any], before: list[tuple[int, ...]]
+) -> None:
+    generator = encoder_noise(NoiseSeeds(**{"seeds": (1, 1234), **changes}), SHAPE)
+    assert torch.equal(torch.randn(SHAPE, generator=generator), seeded(1234, *before, SHAPE)[-1])
 
 
 @pytest.mark.parametrize("source", ["CPU", "NV"])

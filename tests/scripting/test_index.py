@@ -217,3 +217,13 @@ def test_an_extension_imports_its_neighbours(tmp_path: Path) -> None:
     text = "from . import words\n" + EXTENSION.format(name="Tone").replace('"Tone"', "words.NAME")
     (tmp_path / "tone" / "extension.py").write_text(text)
     assert list(discover([], [tmp_path]).extensions) == ["tone"]
+
+
+@pytest.mark.parametrize("disabled", ["soft-inpainting", "Soft_Inpainting"])
+def test_disabled_extensions_are_left_out_by_the_names_of_their_folders(
+    tmp_path: Path, disabled: str
+) -> None:
+    for folder in ("soft_inpainting", "tone"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "extension.py").write_text(EXTENSION.format(name=folder))
+    assert list(discover([], [tmp_path], [disabled, "Lora"]).extensions) == ["tone"]
