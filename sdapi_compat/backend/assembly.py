@@ -18,6 +18,7 @@ from sdapi_compat.backend.headers import BadWeightFile
 M = TypeVar("M", bound=nn.Module)
 
 _NAMED_IN_ERRORS = 4
+_TINY_WIDTH, _TINY_LEVELS = 64, 4
 _OLD_TEXT_PREFIX = "text_model."
 
 
@@ -44,11 +45,16 @@ def build_vae(config: dict[str, Any], tensors: Mapping[str, Tensor], dtype: torc
 def build_tiny(part: str, channels: int, tensors: Mapping[str, Tensor], dtype: torch.dtype) -> nn.Module:
     """The "encoder" or "decoder" of a TAESD for latents of so many channels, [-1, 1] on the pixels' side.
 
-    Raises BadWeightFile.
+    The published ones are 64 channels wide; others are understood, too. Raises BadWeightFile.
     """
+    first = tensors.get("layers.0.weight")
+    widths = (first.shape[0] if first is not None and first.ndim == 4 else _TINY_WIDTH,) * _TINY_LEVELS
 
     def make() -> nn.Module:
-        half: nn.Module = AutoencoderTiny(latent_channels=channels).get_submodule(part)
+        whole = AutoencoderTiny(
+            latent_channels=channels, encoder_block_out_channels=widths, decoder_block_out_channels=widths
+        )
+        half: nn.Module = whole.get_submodule(part)
         return half
 
     return _build(f"TAESD {part}", make, tensors, dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import yaml
@@ -15,26 +15,33 @@ S = TypeVar("S", bound=msgspec.Struct)
 Prediction = Literal["eps", "v"]
 _CLIP_TARGET = "FrozenCLIPEmbedder"
 _MAX_CONFIG_BYTES = 1024 * 1024
+_Factors = tuple[Annotated[float, msgspec.Meta(gt=0, le=1024)], ...]
+_Groups = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class UNetShape(msgspec.Struct, frozen=True, kw_only=True):
-    """`unet_config.params` of an LDM yaml; the defaults are SD 1.x."""
+    """`unet_config.params` of an LDM yaml; the defaults are SD 1.x.
+
+    Ours are `norm_num_groups`, which the original fixes at 32, too many for narrow networks, and factors in
+    `channel_mult` that are no whole numbers.
+    """
 
     in_channels: int = 4
     out_channels: int = 4
     model_channels: int = 320
     attention_resolutions: tuple[int, ...] = (4, 2, 1)
     num_res_blocks: int = 2
-    channel_mult: tuple[int, ...] = (1, 2, 4, 4)
+    channel_mult: _Factors = (1, 2, 4, 4)
     num_heads: int | None = 8
     num_head_channels: int | None = None
     transformer_depth: int = 1
     context_dim: int = 768
     use_linear_in_transformer: bool = False
+    norm_num_groups: _Groups = 32
 
     def diffusers_config(self) -> dict[str, Any]:
         """Constructor arguments of diffusers' UNet2DConditionModel; "attention_head_dim" counts heads."""
-        widths = [self.model_channels * factor for factor in self.channel_mult]
+        widths = [round(self.model_channels * factor) for factor in self.channel_mult]
         attends = [2**level in self.attention_resolutions for level in range(len(widths))]
         return {
             "in_channels": self.in_channels,
@@ -45,6 +52,7 @@ class UNetShape(msgspec.Struct, frozen=True, kw_only=True):
             "attention_head_dim": self._heads(widths),
             "transformer_layers_per_block": self.transformer_depth,
             "use_linear_projection": self.use_linear_in_transformer,
+            "norm_num_groups": self.norm_num_groups,
             "down_block_types": ["CrossAttnDownBlock2D" if on else "DownBlock2D" for on in attends],
             "up_block_types": ["CrossAttnUpBlock2D" if on else "UpBlock2D" for on in reversed(attends)],
         }
@@ -56,14 +64,19 @@ class UNetShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VaeShape(msgspec.Struct, frozen=True, kw_only=True):
-    """`first_stage_config.params.ddconfig` of an LDM yaml; the defaults are SD's."""
+    """`first_stage_config.params.ddconfig` of an LDM yaml; the defaults are SD's.
+
+    `attn_type` "none" leaves the attention in the middle out. `norm_num_groups` is ours, as in `UNetShape`.
+    """
 
     ch: int = 128
-    ch_mult: tuple[int, ...] = (1, 2, 4, 4)
+    ch_mult: _Factors = (1, 2, 4, 4)
     num_res_blocks: int = 2
     z_channels: int = 4
     in_channels: int = 3
     out_ch: int = 3
+    attn_type: str = "vanilla"
+    norm_num_groups: _Groups = 32
 
     def diffusers_config(self, scaling_factor: float) -> dict[str, Any]:
         """The constructor arguments of diffusers' AutoencoderKL."""
@@ -72,10 +85,12 @@ class VaeShape(msgspec.Struct, frozen=True, kw_only=True):
             "in_channels": self.in_channels,
             "out_channels": self.out_ch,
             "latent_channels": self.z_channels,
-            "block_out_channels": [self.ch * factor for factor in self.ch_mult],
+            "block_out_channels": [round(self.ch * factor) for factor in self.ch_mult],
             "layers_per_block": self.num_res_blocks,
             "down_block_types": ["DownEncoderBlock2D"] * levels,
             "up_block_types": ["UpDecoderBlock2D"] * levels,
+            "mid_block_add_attention": self.attn_type != "none",
+            "norm_num_groups": self.norm_num_groups,
             "scaling_factor": scaling_factor,
         }
 
@@ -86,8 +101,9 @@ class LdmConfig(msgspec.Struct, frozen=True, kw_only=True):
     unet: UNetShape = msgspec.field(default_factory=UNetShape)
     vae: VaeShape = msgspec.field(default_factory=VaeShape)
     text_config: dict[str, Any] = msgspec.field(default_factory=lambda: dict(CLIP_L))
-    """The config.json of the text encoder."""
-    tokenizer_folder: Path | None = None
+    """The config.json of the text encoder: that of `text_folder`, else CLIP-L's."""
+    text_folder: Path | None = None
+    """A folder with the text encoder's config.json, and perhaps a tokenizer."""
     prediction: Prediction = "eps"
     scale_factor: float = 0.18215
     linear_start: float = 0.00085
@@ -153,7 +169,7 @@ def read_ldm_yaml(path: Path) -> LdmConfig:
         unet=_convert(params.unet_config.params, UNetShape),
         vae=_convert(autoencoder, VaeShape),
         text_config=dict(CLIP_L) if folder is None else _read_json(folder / "config.json"),
-        tokenizer_folder=folder,
+        text_folder=folder,
         prediction=params.parameterization,
         scale_factor=params.scale_factor,
         linear_start=params.linear_start,

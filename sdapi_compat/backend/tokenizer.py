@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import msgspec
 from ftfy import fix_text
 from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
@@ -17,6 +19,15 @@ _START, _END = "<|startoftext|>", "<|endoftext|>"
 _WORD_END = "</w>"
 _NO_LIMIT = 10**9
 _FOLDER_FILES = ("tokenizer.json", "vocab.json")
+
+
+class _Model(msgspec.Struct, frozen=True):
+    vocab: dict[str, int]
+    merges: list[tuple[str, str]]
+
+
+class _Saved(msgspec.Struct, frozen=True):
+    model: _Model
 
 
 class ClipVocabulary:
@@ -34,8 +45,7 @@ class ClipVocabulary:
     def built_in(cls) -> ClipVocabulary:
         """OpenAI CLIP's 49408 tokens, padded with the end marker."""
         merges = _read_merges()
-        make: Callable[..., CLIPTokenizer] = CLIPTokenizer  # its annotation of `merges` is too narrow
-        return cls(make(vocab=_vocab(merges), merges=merges, model_max_length=_NO_LIMIT))
+        return cls(_make(_vocab(merges), merges))
 
     @classmethod
     def from_folder(cls, folder: Path) -> ClipVocabulary:
@@ -44,6 +54,18 @@ class ClipVocabulary:
             str(folder), local_files_only=True, model_max_length=_NO_LIMIT
         )
         return cls(tokenizer)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> ClipVocabulary:
+        """A tokenizer.json: its vocabulary and merges, with CLIP's markers. Raises ValueError."""
+        try:
+            model = msgspec.convert(content, _Saved).model
+        except msgspec.ValidationError as error:
+            raise ValueError(f"tokenizer.json: {error}") from error
+        unknown = [token for token in (_START, _END) if token not in model.vocab]
+        if unknown:
+            raise ValueError(f"tokenizer.json: Expected the tokens {' and '.join(unknown)}")
+        return cls(_make(model.vocab, model.merges))
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids per text, without start and end markers and without truncation.
@@ -56,6 +78,11 @@ class ClipVocabulary:
         mended = [fix_text(text) for text in texts]
         encoded = self._tokenizer(mended, add_special_tokens=False, return_attention_mask=False)
         return [list(ids) for ids in encoded["input_ids"]]
+
+
+def _make(vocab: Mapping[str, int], merges: Sequence[tuple[str, ...]]) -> CLIPTokenizer:
+    make: Callable[..., CLIPTokenizer] = CLIPTokenizer  # its annotation of `merges` is too narrow
+    return make(vocab=vocab, merges=merges, model_max_length=_NO_LIMIT)
 
 
 def holds_tokenizer(folder: Path) -> bool:

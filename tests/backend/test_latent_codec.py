@@ -24,15 +24,28 @@ def _zeros(shape: tuple[int, ...]) -> Tensor:
     return torch.zeros(shape)
 
 
-def test_decode_is_one_image_at_a_time_and_scaled(codec: LatentCodec) -> None:
-    latents = torch.randn(3, 4, 4, 6)
+def test_decode_is_scaled(codec: LatentCodec) -> None:
+    latents = _seeded(3, 4, 4, 6)
     images = codec.decode(latents)
     assert images.shape == (3, 3, 32, 48)
     assert images.dtype == torch.float32
-    for image, latent in zip(images, latents, strict=True):
-        assert torch.equal(codec.decode(latent[None])[0], image)
-    expected = codec.module.decode(latents[:1] / 0.25).sample
-    assert torch.allclose(images[:1], expected, atol=1e-6)
+    expected = codec.module.decode(latents / 0.25).sample
+    assert torch.allclose(images, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "together"), [(8, 8, [5]), (16, 16, [4, 1]), (22, 23, [2, 2, 1]), (23, 23, [1] * 5)]
+)
+def test_small_pictures_are_decoded_together(
+    height: int, width: int, together: list[int], codec: LatentCodec
+) -> None:
+    """As many as have 32 x 32 cells; each is the picture it is alone, up to rounding."""
+    latents = _seeded(5, 4, height, width)
+    memory = Scarce(codec.module.decoder, 10**9)
+    images = codec.decode(latents)
+    assert memory.pictures == together
+    alone = torch.cat([codec.decode(latent[None]) for latent in latents])
+    assert (images - alone).abs().max() < 1e-4
 
 
 def test_encode_is_mean_plus_deviation_times_noise(codec: LatentCodec) -> None:
@@ -101,12 +114,14 @@ class Scarce:
 
     def __init__(self, module: nn.Module, cells: int) -> None:
         self.seen: list[tuple[int, int]] = []
+        self.pictures: list[int] = []
         self._cells = cells
         module.register_forward_pre_hook(self._look)
 
     def _look(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         height, width = inputs[0].shape[2:]
         self.seen.append((height, width))
+        self.pictures.append(inputs[0].shape[0])
         if height * width > self._cells:
             raise torch.OutOfMemoryError(f"Tried to allocate {height}x{width}")
 
@@ -141,8 +156,9 @@ def test_a_decode_that_does_not_fit_goes_on_in_tiles(
     images = small_tiles.decode(latents)
     assert images.shape == whole.shape
     assert (images - whole).abs().mean() < 0.5 * whole.std()
-    # Each picture is tried whole, then in 2 x 2 tiles that step by three quarters of a tile.
-    assert memory.seen == [(9, 12), (8, 8), (8, 6), (3, 8), (3, 6)] * 2
+    # Both pictures are tried whole, then in 2 x 2 tiles that step by three quarters of a tile.
+    assert memory.seen == [(9, 12), (8, 8), (8, 6), (3, 8), (3, 6)]
+    assert memory.pictures == [2] * 5
     assert not small_tiles.module.use_tiling
     assert "in tiles" in caplog.text
 

@@ -55,7 +55,7 @@ def test_yaml_with_v_prediction_and_text_folder(ldm_folder: Path, tmp_path: Path
     assert config.prediction == "v"
     assert config.scale_factor == 0.25
     assert config.text_config == CLIP_L  # there is no tiny-clip folder beside this yaml
-    assert config.tokenizer_folder is None
+    assert config.text_folder is None
     assert read_ldm_yaml(ldm_folder / "tiny.yaml").text_config["hidden_size"] == 8
 
 
@@ -110,4 +110,28 @@ def test_text_config_must_be_an_object(tmp_path: Path, ldm_folder: Path) -> None
     (tmp_path / "tiny-clip").mkdir()
     (tmp_path / "tiny-clip" / "config.json").write_text("[]")
     with pytest.raises(ValueError, match="JSON object"):
+        read_ldm_yaml(path)
+
+
+def test_narrow_networks(tmp_path: Path, ldm_folder: Path) -> None:
+    path = _yaml(
+        tmp_path, ldm_folder, "channel_mult: [ 1, 2 ]", "channel_mult: [ 1, 2.5 ]\n        norm_num_groups: 4"
+    )
+    config = read_ldm_yaml(path).unet.diffusers_config()
+    assert (config["block_out_channels"], config["norm_num_groups"]) == ([32, 80], 4)
+    path = _yaml(
+        tmp_path,
+        ldm_folder,
+        "ch_mult: [ 1, 1, 1, 1 ]",
+        "ch_mult: [ 1, 1.5 ], attn_type: none, norm_num_groups: 1",
+    )
+    config = read_ldm_yaml(path).vae.diffusers_config(1.0)
+    assert (config["block_out_channels"], config["norm_num_groups"]) == ([32, 48], 1)
+    assert config["mid_block_add_attention"] is False
+
+
+@pytest.mark.parametrize("entry", ["norm_num_groups: 0", "channel_mult: [ .inf ]", "channel_mult: [ -1 ]"])
+def test_sizes_that_make_no_network(tmp_path: Path, ldm_folder: Path, entry: str) -> None:
+    path = _yaml(tmp_path, ldm_folder, "channel_mult: [ 1, 2 ]", entry)
+    with pytest.raises(ValueError, match=r"\S"):
         read_ldm_yaml(path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,3 +158,51 @@ def test_a_vae_of_another_shape_is_refused(tmp_path: Path, ldm_folder: Path, vae
     save_file(tensors, str(tmp_path / "v.safetensors"))
     with pytest.raises(BadWeightFile, match=r"decoder\.conv_in\.weight \[32, 16, 3, 3\] for"):
         load_vae_file(tmp_path / "v.safetensors", config, POLICY)
+
+
+MARKERS = {"<|startoftext|>": 1, "<|endoftext|>": 2}
+
+
+def _attach(folder: Path, tensors: dict[str, Any], **metadata: str) -> Path:
+    """A checkpoint whose yaml names no folder, with this metadata; "__" in a name stands for "/"."""
+    text = (folder / "tiny.yaml").read_text().replace("version: tiny-clip", "device: cpu")
+    (folder / "attached.yaml").write_text(text)
+    named = {name.replace("__", "/") + ".json": value for name, value in metadata.items()}
+    save_file(tensors, str(folder / "attached.safetensors"), named)
+    return folder / "attached.safetensors"
+
+
+def test_text_config_and_tokenizer_in_the_metadata(
+    tmp_path: Path, write_ldm: Write, ldm_tensors: Make
+) -> None:
+    write_ldm(tmp_path / "tiny.safetensors")
+    config = (tmp_path / "tiny-clip" / "config.json").read_text()
+    tokenizer = json.dumps({"model": {"vocab": {"a</w>": 0, **MARKERS}, "merges": []}})
+    parts = _load(
+        _attach(tmp_path, ldm_tensors(), text_encoder__config=config, tokenizer__tokenizer=tokenizer)
+    )
+    assert parts.text.width == json.loads(config)["hidden_size"]
+    assert parts.text.vocabulary.tokenize(["a A"]) == [[0, 0]]
+    assert parts.text.vocabulary.bos == 1
+    parts = _load(_attach(tmp_path, ldm_tensors(), text_encoder__config=config))
+    assert parts.text.vocabulary.bos == 49406
+
+
+def test_the_folder_that_the_yaml_names_comes_first(
+    tmp_path: Path, write_ldm: Write, ldm_tensors: Make
+) -> None:
+    path = write_ldm(tmp_path / "tiny.safetensors")
+    save_file(
+        ldm_tensors(), str(path), {"text_encoder/config.json": "no JSON", "tokenizer/tokenizer.json": "{"}
+    )
+    assert _load(path).text.vocabulary.bos == 49406
+
+
+@pytest.mark.parametrize("damaged", ["nonsense", "{"])
+def test_metadata_that_is_none(tmp_path: Path, write_ldm: Write, ldm_tensors: Make, damaged: str) -> None:
+    write_ldm(tmp_path / "tiny.safetensors")
+    with pytest.raises(BadWeightFile, match=r"text_encoder/config\.json in its metadata is no JSON object"):
+        _load(_attach(tmp_path, ldm_tensors(), text_encoder__config=damaged))
+    config = (tmp_path / "tiny-clip" / "config.json").read_text()
+    with pytest.raises(BadWeightFile, match=r"tokenizer/tokenizer\.json in its metadata"):
+        _load(_attach(tmp_path, ldm_tensors(), text_encoder__config=config, tokenizer__tokenizer=damaged))

@@ -139,3 +139,22 @@ def test_a_file_is_read_once_and_again_when_it_changes(
     os.utime(path, ns=(stamp + 10**9, stamp + 10**9))
     with pytest.raises(Fault):
         vae.decode(torch.zeros(1, 4, 2, 2))
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_networks_of_another_width(part: Part, folders: tuple[Path, Path]) -> None:
+    torch.manual_seed(4)
+    widths = (12,) * 4
+    narrow = AutoencoderTiny(encoder_block_out_channels=widths, decoder_block_out_channels=widths).eval()
+    torch.save(published(narrow, part), folders[0] / f"taesd_{part}.pth")
+    values = torch.randn(1, 4, 2, 3) if part == "decoder" else torch.rand(1, 3, 16, 24) * 2 - 1
+    vae = tiny(folders)
+    found = vae.decode(values) if part == "decoder" else vae.encode(values, 4)
+    with torch.inference_mode():
+        assert torch.allclose(found, narrow.get_submodule(part)(values), atol=1e-5)
+
+
+def test_a_first_layer_that_is_none(folders: tuple[Path, Path]) -> None:
+    save_file({"layers.0.weight": torch.zeros(())}, folders[0] / "taesd_decoder.safetensors")
+    with pytest.raises(Fault, match="Cannot load"):
+        tiny(folders).decode(torch.zeros(1, 4, 2, 2))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from transformers.models.clip.tokenization_clip import CLIPTokenizer
@@ -69,3 +71,29 @@ def test_a_saved_tokenizer_is_used(tmp_path: Path) -> None:
     own = ClipVocabulary.from_folder(tmp_path / "tokenizer")
     assert own.tokenize(["ab a", "AB " * 90]) == [[4, 2], [4] * 90]
     assert (own.bos, own.eos, own.pad, own.comma) == (5, 6, 6, None)
+
+
+def test_a_tokenizer_as_json(tmp_path: Path) -> None:
+    tokens = ["a", "b", "a</w>", "b</w>", "ab</w>", "<|startoftext|>", "<|endoftext|>"]
+    vocab = {token: index for index, token in enumerate(tokens)}
+    CLIPTokenizer(vocab=vocab, merges=[("a", "b</w>")]).save_pretrained(tmp_path)
+    content = json.loads((tmp_path / "tokenizer.json").read_text())
+    read, saved = ClipVocabulary.from_json(content), ClipVocabulary.from_folder(tmp_path)
+    assert read.tokenize(["ab AB b"]) == saved.tokenize(["ab AB b"]) == [[4, 4, 3]]
+    assert (read.bos, read.eos, read.pad) == (saved.bos, saved.eos, saved.pad) == (5, 6, 6)
+    assert read.words == saved.words
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"model": []},
+        {"model": {"vocab": {"a": "b"}, "merges": []}},
+        {"model": {"vocab": {"a</w>": 0}, "merges": []}},
+        {"model": {"vocab": {"<|startoftext|>": 0, "<|endoftext|>": 1}, "merges": ["a b"]}},
+    ],
+)
+def test_json_that_is_no_tokenizer(content: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"tokenizer\.json: "):
+        ClipVocabulary.from_json(content)
