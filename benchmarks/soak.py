@@ -4,7 +4,8 @@ Each client waits for pictures, fetches them later, follows jobs, cancels them, 
 model or changes options, at random. At the end every request must have had exactly one right answer (its own
 prompt, seed and model in its own infotext), and the process as many threads, open files and asyncio tasks as
 before.
-`--memory 2000` sends that many plain requests instead and prints how the resident memory grew.
+`--memory 2000` sends that many plain requests instead and prints how the resident memory grew. `--others 0`
+leaves out the requests for another model, each of which may have one read from its file.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ TXT2IMG = "/sdapi/v1/txt2img"
 SMALL = {"width": 64, "height": 64, "sampler_name": "Euler"}
 FINAL = ("finished", "failed", "cancelled")
 OTHER = "other"
+OTHERS = 0.1
 GAUGE = re.compile(r"^(sdapi_\w+) (\S+)$", re.MULTILINE)
 FLAGS = ("--ckpt", str(CHECKPOINT_DIR))
 POLL_SECONDS = 1.0
@@ -47,8 +49,10 @@ CLIENT_SECONDS = 600.0
 class Soak:
     """What the clients share: the server, what they counted, and what was wrong."""
 
-    def __init__(self, http: httpx.AsyncClient, seed: int) -> None:
+    def __init__(self, http: httpx.AsyncClient, seed: int, others: float = OTHERS) -> None:
+        """`others`: share of the requests that want another model."""
         self.http = http
+        self.others = others
         self.counted: Counter[str] = Counter()
         self.wrong: list[str] = []
         self._seed = seed
@@ -78,7 +82,7 @@ class Soak:
             "steps": chance.randint(1, 6),
             "force_task_id": name,
         }
-        if chance.random() < 0.1:
+        if chance.random() < self.others:
             asked["override_settings"] = {"sd_model_checkpoint": OTHER}
         return SMALL | asked
 
@@ -175,7 +179,7 @@ async def held(http: httpx.AsyncClient, process: psutil.Process) -> dict[str, fl
     return {**told, "threads": process.num_threads(), "files": process.num_fds()}
 
 
-async def soak(server: Server, clients: int, seconds: float, seed: int = 1) -> Soak:
+async def soak(server: Server, clients: int, seconds: float, seed: int = 1, others: float = OTHERS) -> Soak:
     """Let the clients loose; leaks end up in `wrong` beside the wrong answers."""
     process = psutil.Process(server.process.pid)
     async with httpx.AsyncClient(base_url=server.url, timeout=60) as quiet:
@@ -185,7 +189,7 @@ async def soak(server: Server, clients: int, seconds: float, seed: int = 1) -> S
         before = await held(quiet, process)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=clients)
         async with httpx.AsyncClient(base_url=server.url, timeout=CLIENT_SECONDS, limits=limits) as http:
-            run = Soak(http, seed)
+            run = Soak(http, seed, others)
             end = time.monotonic() + seconds
             await asyncio.gather(*(run.client(number, end) for number in range(clients)))
         run.wrong += await leaks(quiet, process, before)
@@ -203,20 +207,21 @@ async def leaks(http: httpx.AsyncClient, process: psutil.Process, before: dict[s
         await asyncio.sleep(0.5)
 
 
-async def grown(server: Server, requests: int) -> list[int]:
+async def grown(server: Server, requests: int, others: float = OTHERS) -> list[int]:
     """Resident bytes after each twentieth of so many plain requests of eight clients."""
     process = psutil.Process(server.process.pid)
+    chances = [random.Random(number) for number in range(8)]
     measured = []
     async with httpx.AsyncClient(base_url=server.url, timeout=CLIENT_SECONDS) as http:
-        run = Soak(http, 1)
+        run = Soak(http, 1, others)
 
-        async def client(number: int, count: int) -> None:
+        async def client(chance: random.Random, count: int) -> None:
             for _ in range(count):
-                await run.wait(random.Random(number))
+                await run.wait(chance)
 
         part = max(1, requests // 20 // 8)
         for _ in range(20):
-            await asyncio.gather(*(client(number, part) for number in range(8)))
+            await asyncio.gather(*(client(chance, part) for chance in chances))
             measured.append(process.memory_info().rss)
     return measured
 
@@ -230,14 +235,15 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--memory", type=int, default=0, metavar="REQUESTS")
+    parser.add_argument("--others", type=float, default=OTHERS, metavar="SHARE")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
         with serving(Path(folder), *FLAGS, "--max-queue", str(asked.clients + 10)) as server:
             ready(server)
             if asked.memory:
-                return tell_memory(asyncio.run(grown(server, asked.memory)))
-            run = asyncio.run(soak(server, asked.clients, asked.seconds, asked.seed))
+                return tell_memory(asyncio.run(grown(server, asked.memory, asked.others)))
+            run = asyncio.run(soak(server, asked.clients, asked.seconds, asked.seed, asked.others))
     for name, count in sorted(run.counted.items()):
         print(f"{count:6} {name}")
     print(f"{len(run.wrong):6} wrong")

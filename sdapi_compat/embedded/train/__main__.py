@@ -1,4 +1,7 @@
-"""Command line: ``python -m sdapi_compat.embedded.train --stage text|vae|diffusion|export --work DIR``."""
+"""Command line: ``python -m sdapi_compat.embedded.train --stage text|vae|diffusion|export --work DIR``.
+
+The stages of :mod:`.companions` make more files from a finished model: ``--stage companions --work DIR``.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,15 @@ from pathlib import Path
 import torch
 
 from .. import CHECKPOINT_DIR
-from . import autoencoder, diffusion, export, text
+from . import autoencoder, companions, diffusion, export, text
 from .vocabulary import load_concepts
+
+STAGES = ["text", "vae", "diffusion", "export", companions.ALL, *companions.STAGES]
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sdapi_compat.embedded.train", description=__doc__)
-    parser.add_argument("--stage", required=True, choices=["text", "vae", "diffusion", "export"])
+    parser.add_argument("--stage", required=True, choices=STAGES)
     parser.add_argument("--work", required=True, type=Path, help="folder of checkpoints and logs")
     parser.add_argument("--minutes", type=float, default=30.0, help="length of a vae or diffusion run")
     parser.add_argument("--steps", type=int, default=500, help="length of a text run")
@@ -23,6 +28,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--concepts", type=int, help="train the U-Net on the first rows of the table only")
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate at the start of the run")
     parser.add_argument("--last-rate", type=float, default=1e-4, help="learning rate at the end of the run")
+    parser.add_argument("--model", type=Path, default=CHECKPOINT_DIR, help="folder that companions belong to")
     parser.add_argument("--target", type=Path, default=CHECKPOINT_DIR, help="folder that export writes")
     return parser.parse_args()
 
@@ -36,7 +42,9 @@ def main() -> None:
         export.export(options.work, options.target)
         return
     concepts = load_concepts()
-    if options.stage == "text":
+    if options.stage in (companions.ALL, *companions.STAGES):
+        companions.make(options.stage, options.model, concepts[: options.concepts], options.work)
+    elif options.stage == "text":
         text.train(concepts, options.work, options.steps)
     elif options.stage == "vae":
         autoencoder.train(concepts, options.work, options.minutes)
