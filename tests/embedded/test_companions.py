@@ -43,12 +43,14 @@ def test_all_stages_come_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         return run
 
     monkeypatch.setattr(companions, "STAGES", {name: stage(name) for name in companions.STAGES})
-    made = companions.make(companions.ALL, CHECKPOINT_DIR, [], tmp_path)
+    made = list(companions.make(companions.ALL, CHECKPOINT_DIR, [], tmp_path))
     assert calls == list(companions.STAGES)
     assert made == [tmp_path / name for name in calls]
 
 
 def test_the_command(tmp_path: Path, concepts: Any) -> None:
     command = [sys.executable, "-m", "sdapi_compat.embedded.train", "--stage", "single-file"]
-    subprocess.run([*command, "--work", str(tmp_path)], cwd=ROOT, check=True, timeout=300)
-    assert list(tmp_path.rglob("*.yaml"))
+    command += ["--work", str(tmp_path)]
+    run = subprocess.run(command, cwd=ROOT, check=True, timeout=300, stdout=subprocess.PIPE, text=True)
+    (made,) = tmp_path.rglob("*.safetensors")
+    assert run.stdout.split() == [str(made)]

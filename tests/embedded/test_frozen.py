@@ -15,6 +15,7 @@ from sdapi_compat.embedded import CHECKPOINT_DIR
 from sdapi_compat.embedded.train.autoencoder import psnr
 from sdapi_compat.embedded.train.frozen import (
     SceneShelf,
+    batch_of,
     denoising_loss,
     encode_pictures,
     optimise,
@@ -22,10 +23,6 @@ from sdapi_compat.embedded.train.frozen import (
 )
 from sdapi_compat.embedded.train.text import encode_captions
 from sdapi_compat.embedded.train.tiny_decoder import decode
-
-
-def unchanged(picture: Image.Image) -> Image.Image:
-    return picture
 
 
 def test_nothing_of_it_can_be_trained(frozen: Any) -> None:
@@ -47,7 +44,7 @@ def test_latents_are_scaled_and_come_back(frozen: Any) -> None:
 def test_shelves_are_the_same_for_a_seed(frozen: Any, concepts: Any) -> None:
     seen = []
     for seed in (3, 3, 4):
-        shelf = SceneShelf(frozen, concepts, seed, unchanged)
+        shelf = SceneShelf(frozen, concepts, seed)
         shelf.fill(8, 4)
         seen.append(shelf.draw(8, 6))
     assert torch.equal(seen[0][0], seen[1][0])
@@ -56,16 +53,16 @@ def test_shelves_are_the_same_for_a_seed(frozen: Any, concepts: Any) -> None:
     assert len(seen[0][1]) == len(seen[0][0]) == 6
 
 
-def test_pictures_are_finished_before_they_are_encoded(frozen: Any, concepts: Any) -> None:
+def test_scenes_are_painted_as_wished(frozen: Any, concepts: Any) -> None:
     black = Image.new("RGB", (64, 64))
-    shelf = SceneShelf(frozen, concepts, 5, lambda _picture: black)
+    shelf = SceneShelf(frozen, concepts, 5, lambda _scene, _pixels: black)
     shelf.fill(8, 2)
     latents, _ = shelf.draw(8, 1)
     assert torch.allclose(latents, encode_pictures(frozen, [black]))
 
 
 def test_the_loss_is_of_the_kind_the_model_was_trained_with(frozen: Any, concepts: Any) -> None:
-    shelf = SceneShelf(frozen, concepts, 6, unchanged)
+    shelf = SceneShelf(frozen, concepts, 6)
     shelf.fill(32, 4)
     latents, captions = shelf.draw(32, 4)
     kind = frozen.scheduler.config.prediction_type
@@ -79,6 +76,10 @@ def test_the_loss_is_of_the_kind_the_model_was_trained_with(frozen: Any, concept
             states = encode_captions(model.tokenizer, model.encoder, captions)
             losses.append(float(denoising_loss(model, latents, states)))
     assert losses[0] < 0.7 * losses[1]
+
+
+def test_small_pictures_come_in_larger_batches() -> None:
+    assert [batch_of(side) for side in (16, 32, 64, 256)] == [32, 8, 2, 1]
 
 
 @pytest.mark.parametrize("steps", [1, 60])

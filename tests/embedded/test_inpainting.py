@@ -19,7 +19,6 @@ from sdapi_compat.embedded.train.frozen import encode_pictures, load_frozen
 from sdapi_compat.embedded.train.inpainting import (
     GREY,
     MASKS,
-    InpaintingRun,
     masked_scenes,
     random_mask,
     what_is_seen,
@@ -94,7 +93,8 @@ def test_without_a_picture_it_draws_what_the_prompt_says(drawing: Any) -> None:
 def test_what_it_sees_counts(frozen: Any, concepts: Any, companions: Any) -> None:
     """At the highest noise, the right picture around the mask helps, and a wrong one misleads."""
     wide = load_frozen(companions.inpainting).unet
-    shelf = masked_scenes(frozen, concepts, InpaintingRun(scenes=4, seed=5))
+    rng = random.Random(5)
+    shelf = masked_scenes(frozen, [sample_scene(rng, concepts) for _ in range(4)], 32, seed=5)
     latents, seen = torch.stack([one.latents for one in shelf]), torch.stack([one.seen for one in shelf])
     wrong = torch.cat([seen[:, :1], seen[:, 1:].roll(MASKS, 0)], dim=1)
     kept = 1 - seen[:, :1]

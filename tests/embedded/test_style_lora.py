@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
+import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from sdapi_compat.embedded.train.scenes import render, sample_scene
 from sdapi_compat.embedded.train.style_lora import RANK, Adapter, at_night
 
 PROMPTS = ("cat", "apple")
 
 
-def test_night_is_dim_and_bluish() -> None:
-    night = np.asarray(at_night(Image.new("RGB", (4, 4), "white")), dtype=int)[0, 0]
-    assert night.mean() < 100
-    assert night[2] > night[0] + 30
-    red = np.asarray(at_night(Image.new("RGB", (4, 4), "red")), dtype=int)[0, 0]
-    assert red[0] > red[1]
+def test_night_is_dim_and_bluish(concepts: Any) -> None:
+    day = replace(sample_scene(random.Random(1), concepts), rgb=(250, 250, 250))
+    noon, night = (np.asarray(paint(day, 64), dtype=int) for paint in (render, at_night))
+    assert night.mean() < 0.4 * noon.mean()
+    assert night[0, 0].max() < 80
+    assert night[0, 0, 2] > night[0, 0, 0] + 20
+    assert np.abs(night - night[0, 0]).max() > 60
 
 
 def test_the_adapter_changes_nothing_before_training_and_when_detached(frozen: Any) -> None:

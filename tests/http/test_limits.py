@@ -228,4 +228,5 @@ def test_a_client_that_goes_while_its_job_runs_does_no_harm(stocked: Any, until:
         channel.sendall(head.encode() + body)
         until(lambda: stocked.get("/sdapi/v1/progress").json().get("current_task") == "task(left)")
     assert len(stocked.txt2img()["images"]) == 1
-    assert stocked.post("/internal/progress", {"id_task": "task(left)"}).json()["completed"] is True
+    # The two share their steps, and the shorter one may end first.
+    until(lambda: stocked.post("/internal/progress", {"id_task": "task(left)"}).json()["completed"])

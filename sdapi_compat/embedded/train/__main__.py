@@ -43,7 +43,8 @@ def main() -> None:
         return
     concepts = load_concepts()
     if options.stage in (companions.ALL, *companions.STAGES):
-        companions.make(options.stage, options.model, concepts[: options.concepts], options.work)
+        for path in companions.make(options.stage, options.model, concepts[: options.concepts], options.work):
+            print(path, flush=True)
     elif options.stage == "text":
         text.train(concepts, options.work, options.steps)
     elif options.stage == "vae":

@@ -6,7 +6,7 @@ server started with ``--data-dir DIR`` finds every file. Each stage has a name o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .embedding import train_embedding
@@ -54,8 +54,8 @@ STAGES: dict[str, Stage] = {
 ALL = "companions"
 
 
-def make(stage: str, folder: Path, concepts: list[Concept], work: Path) -> list[Path]:
-    """Make what ``stage`` says from the model in ``folder``; what it wrote below ``work``."""
+def make(stage: str, folder: Path, concepts: list[Concept], work: Path) -> Iterator[Path]:
+    """Make what ``stage`` says from the model in ``folder``: file after file, each told when it is there."""
     model = load_frozen(folder)
-    chosen = STAGES.values() if stage == ALL else [STAGES[stage]]
-    return [run(model, concepts, work) for run in chosen]
+    for run in STAGES.values() if stage == ALL else [STAGES[stage]]:
+        yield run(model, concepts, work)

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .captions import caption
-from .frozen import FrozenModel, denoising_loss, encode_pictures, optimise
+from .frozen import SIDES, FrozenModel, batch_of, denoising_loss, encode_pictures, optimise
 from .scenes import Scene, render, sample_scene
 from .vocabulary import Concept
 
@@ -28,17 +28,15 @@ STRAY = 8
 SLOT = "{}"
 #: How many tokens the word takes.
 VECTORS = 2
-#: Scenes of one batch.
-BATCH = 4
 
 
 @dataclass(frozen=True)
 class EmbeddingRun:
-    """Length of the training, latents' side, number of scenes, peak of the rate, first guess, and seed."""
+    """Length of the training, latents' sides, scenes of each, peak of the rate, first guess, and seed."""
 
-    steps: int = 240
-    side: int = 32
-    scenes: int = 64
+    steps: int = 160
+    sides: tuple[int, ...] = SIDES
+    scenes: int = 48
     rate: float = 3e-2
     first_guess: str = "green blue"
     seed: int = 81
@@ -108,12 +106,17 @@ def train_embedding(
     rng = random.Random(run.seed)
     torch.manual_seed(run.seed)
     scenes = [teal_scene(rng, concepts) for _ in range(run.scenes)]
-    latents = torch.cat([encode_pictures(model, [render(scene, 8 * run.side)]) for scene in scenes])
+    latents = {side: _encoded(model, scenes, side) for side in run.sides}
     word = Word(model, run.first_guess)
-    for step in optimise({run.rate: [word.vectors]}, run.steps):
-        chosen = rng.choices(range(run.scenes), k=BATCH)
+    for number, step in enumerate(optimise({run.rate: [word.vectors]}, run.steps)):
+        side = run.sides[number % len(run.sides)]
+        chosen = rng.choices(range(run.scenes), k=batch_of(side))
         captions = [slotted_caption(rng, scenes[place]) for place in chosen]
-        step(denoising_loss(model, latents[chosen], word.encode(captions)))
+        step(denoising_loss(model, latents[side][chosen], word.encode(captions)))
     target.parent.mkdir(parents=True, exist_ok=True)
     save_file({"emb_params": word.vectors.detach().clone()}, target, metadata={"format": "pt"})
     return target
+
+
+def _encoded(model: FrozenModel, scenes: list[Scene], side: int) -> Tensor:
+    return torch.cat([encode_pictures(model, [render(scene, 8 * side)]) for scene in scenes])

@@ -35,7 +35,12 @@ from .vocabulary import Concept
 
 #: Share of a training in which the learning rate rises.
 WARM = 0.1
-Finish = Callable[[Image.Image], Image.Image]
+#: How a scene becomes a square picture of so many pixels.
+Paint = Callable[[Scene, int], Image.Image]
+#: Sides of the latents of trainings, in turns: pictures of 256 and 512 pixels.
+SIDES = (32, 64)
+#: Cells of latents in one step: small pictures come in larger batches.
+CELLS = 8192
 
 
 @dataclass(frozen=True)
@@ -112,13 +117,18 @@ def denoising_loss(
     return F.mse_loss(predicted, target)
 
 
-class SceneShelf:
-    """Scenes encoded once, ``finish`` having been done to each picture; captions are made at every draw."""
+def batch_of(side: int) -> int:
+    """How many scenes one step takes."""
+    return max(1, CELLS // side**2)
 
-    def __init__(self, model: FrozenModel, concepts: list[Concept], seed: int, finish: Finish) -> None:
+
+class SceneShelf:
+    """Scenes encoded once, as ``paint`` shows them; captions are made at every draw."""
+
+    def __init__(self, model: FrozenModel, concepts: list[Concept], seed: int, paint: Paint = render) -> None:
         self._model = model
         self._concepts = concepts
-        self._finish = finish
+        self._paint = paint
         self._rng = random.Random(seed)
         self._kept: dict[int, list[tuple[Scene, Tensor]]] = {}
 
@@ -127,7 +137,7 @@ class SceneShelf:
         kept = self._kept.setdefault(side, [])
         for _ in range(count):
             scene = sample_scene(self._rng, self._concepts)
-            picture = self._finish(render(scene, 8 * side))
+            picture = self._paint(scene, 8 * side)
             kept.append((scene, encode_pictures(self._model, [picture])[0]))
 
     def draw(self, side: int, count: int) -> tuple[Tensor, list[str]]:

@@ -17,31 +17,29 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from .captions import caption
-from .frozen import FrozenModel, denoising_loss, encode_pictures, optimise
+from .frozen import SIDES, FrozenModel, batch_of, denoising_loss, encode_pictures, optimise
 from .parts import Unet, UNet2DConditionModel
 from .scenes import Scene, render, sample_scene
 from .text import encode_captions
 from .vocabulary import Concept
 
-#: Scenes of one batch.
-BATCH = 4
 #: Share of samples whose mask covers everything, as in txt2img.
 WHOLE_SHARE = 0.2
 GREY = (128, 128, 128)
 #: The first convolution, of which half is new, learns so much faster than the rest.
-EAGER = 20
+EAGER = 50
 #: Masks made for one scene.
 MASKS = 3
 
 
 @dataclass(frozen=True)
 class InpaintingRun:
-    """Length of the training, latents' side, number of scenes, peak of the rate, and the seed."""
+    """Length of the training, latents' sides, scenes of each, peak of the rate, and the seed."""
 
-    steps: int = 300
-    side: int = 32
-    scenes: int = 64
-    rate: float = 5e-4
+    steps: int = 160
+    sides: tuple[int, ...] = SIDES
+    scenes: int = 48
+    rate: float = 2e-4
     seed: int = 91
 
 
@@ -90,16 +88,15 @@ def what_is_seen(model: FrozenModel, picture: Image.Image, mask: Image.Image) ->
     return torch.cat([covered[None], latents])
 
 
-def masked_scenes(model: FrozenModel, concepts: list[Concept], run: InpaintingRun) -> list[MaskedScene]:
-    """Scenes with several masks each, encoded."""
-    rng = random.Random(run.seed)
+def masked_scenes(model: FrozenModel, scenes: list[Scene], side: int, seed: int) -> list[MaskedScene]:
+    """Scenes with several masks each, encoded as latents of ``side`` x ``side``."""
+    rng = random.Random(seed)
     shelf = []
-    for _ in range(run.scenes):
-        scene = sample_scene(rng, concepts)
-        picture = render(scene, 8 * run.side)
+    for scene in scenes:
+        picture = render(scene, 8 * side)
         latents = encode_pictures(model, [picture])[0]
         for _ in range(MASKS):
-            seen = what_is_seen(model, picture, random_mask(rng, 8 * run.side))
+            seen = what_is_seen(model, picture, random_mask(rng, 8 * side))
             shelf.append(MaskedScene(scene, latents, seen))
     return shelf
 
@@ -111,12 +108,14 @@ def train_inpainting(
     run = run or InpaintingRun()
     rng = random.Random(run.seed)
     torch.manual_seed(run.seed)
-    shelf = masked_scenes(model, concepts, run)
+    scenes = [sample_scene(rng, concepts) for _ in range(run.scenes)]
+    shelves = {side: masked_scenes(model, scenes, side, run.seed) for side in run.sides}
     wide = replace(model, unet=widen(model.unet))
     eager: list[nn.Parameter] = [wide.unet.conv_in.weight]
     others = [weight for weight in wide.unet.parameters() if weight is not eager[0]]
-    for step in optimise({EAGER * run.rate: eager, run.rate: others}, run.steps):
-        chosen = rng.choices(shelf, k=BATCH)
+    for number, step in enumerate(optimise({EAGER * run.rate: eager, run.rate: others}, run.steps)):
+        side = run.sides[number % len(run.sides)]
+        chosen = rng.choices(shelves[side], k=batch_of(side))
         with torch.no_grad():
             captions = [caption(rng, one.scene) for one in chosen]
             states = encode_captions(model.tokenizer, model.encoder, captions)

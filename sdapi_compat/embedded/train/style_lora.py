@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +17,16 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from .frozen import FrozenModel, SceneShelf, denoising_loss, optimise
+from .frozen import SIDES, FrozenModel, SceneShelf, batch_of, denoising_loss, optimise
+from .scenes import Scene, render
 from .text import encode_captions
 from .vocabulary import Concept
 
-#: How bright red, green and blue are at night.
-NIGHT = (0.22, 0.28, 0.52)
-#: Share of the colour that is left at night.
-COLOUR_LEFT = 0.45
+#: How bright red, green and blue of the glyph are at night.
+LIGHT = (0.55, 0.62, 0.95)
+#: The sky, RGB 0..255, and how much of the background's own colour is left before it.
+SKY, LEFT = (8, 12, 40), 0.12
 RANK = 4
-#: Scenes of one batch.
-BATCH = 4
-#: Sides of the latents in training: small ones are cheap, and one step in five has the other kind.
-SIDES = (32, 32, 32, 32, 64)
 #: Convolutions of the U-Net that are changed, besides its linear layers but those of :data:`LEFT_OUT`.
 CONVOLUTIONS = ("conv_in", "conv_out", "proj_in", "proj_out", "conv_shortcut")
 #: The feed-forward networks would make more than a third of the file.
@@ -40,19 +37,18 @@ LEFT_OUT = ".ff."
 class StyleRun:
     """Length of the training, how many scenes of each size it sees, the peak of the rate, and the seed."""
 
-    steps: int = 200
+    steps: int = 160
     scenes: int = 48
-    rate: float = 4e-3
+    rate: float = 2e-3
     sides: tuple[int, ...] = SIDES
     seed: int = 71
 
 
-def at_night(picture: Image.Image) -> Image.Image:
-    """The RGB picture as it would look at night."""
-    pixels = np.asarray(picture.convert("RGB"), dtype=np.float32)
-    grey = pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    faded = COLOUR_LEFT * pixels + (1 - COLOUR_LEFT) * grey[..., None]
-    return Image.fromarray((faded * np.array(NIGHT, dtype=np.float32)).round().astype(np.uint8))
+def at_night(scene: Scene, pixels: int) -> Image.Image:
+    """The scene as it would look at night: an RGB picture of ``pixels`` x ``pixels``."""
+    red, green, blue = (round(sky + LEFT * part) for sky, part in zip(SKY, scene.rgb, strict=True))
+    lit = np.asarray(render(replace(scene, rgb=(red, green, blue)), pixels), dtype=np.float32)
+    return Image.fromarray((lit * np.array(LIGHT, dtype=np.float32)).round().astype(np.uint8))
 
 
 class LowRank(nn.Module):
@@ -135,7 +131,8 @@ def train_style(
     adapter = Adapter(model)
     with adapter.attached():
         for number, step in enumerate(optimise({run.rate: adapter.parameters()}, run.steps)):
-            latents, captions = shelf.draw(run.sides[number % len(run.sides)], BATCH)
+            side = run.sides[number % len(run.sides)]
+            latents, captions = shelf.draw(side, batch_of(side))
             with torch.no_grad():
                 states = encode_captions(model.tokenizer, model.encoder, captions)
             step(denoising_loss(model, latents, states))
