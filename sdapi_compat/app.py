@@ -55,6 +55,8 @@ def build_app(services: Services) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
         services.engine.start()
+        if services.webhooks is not None:
+            services.webhooks.resume()
         chores = [asyncio.create_task(recover(services)), asyncio.create_task(services.jobs.tidy())]
         try:
             yield {"services": services}

@@ -37,6 +37,7 @@ from sdapi_compat.plan.draft import Limits
 from sdapi_compat.plan.world import World
 from sdapi_compat.prompt import attention
 from sdapi_compat.scripting.index import discover
+from sdapi_compat.webhooks.outbox import Outbox
 from sdapi_compat.webhooks.sender import Sender
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 BENCHES = 2
 WEBHOOK_SECONDS = 15.0
+OUTBOX_FILE = "webhooks.sqlite"
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,20 @@ def _webhooks(settings: Settings) -> Sender | None:
         seconds=WEBHOOK_SECONDS,
         user_agent=f"sdapi_compat/{__version__}",
     )
-    return Sender(Fetcher(), [secret.key for secret in settings.webhook_secrets], rules)
+    keys = [secret.key for secret in settings.webhook_secrets]
+    return Sender(Fetcher(), keys, rules, outbox=_outbox(settings))
+
+
+def _outbox(settings: Settings) -> Outbox | None:
+    """None where jobs are not kept: then their messages are not, either."""
+    if settings.jobs_dir is None:
+        return None
+    try:
+        settings.jobs_dir.mkdir(parents=True, exist_ok=True)
+        return Outbox(settings.jobs_dir / OUTBOX_FILE)
+    except (OSError, sqlite3.Error) as error:
+        log.warning("webhooks do not outlive the server, %s cannot be used: %s", settings.jobs_dir, error)
+        return None
 
 
 def _make_device(

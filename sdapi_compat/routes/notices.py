@@ -76,7 +76,9 @@ class Notices:
 
     def _send(self, kind: str, timestamp: str, about: dict[str, Any]) -> None:
         body = msgspec.json.encode({"type": kind, "timestamp": timestamp, "data": about})
-        self._sender.send(self, self._url, Event(kind, body))
+        # The same after a restart, so that what is left of a job goes before what comes of it then.
+        series = f"{about['job_id']} {self._url}"
+        self._sender.send(series, self._url, Event(kind, body))
 
 
 def notices(

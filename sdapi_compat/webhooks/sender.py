@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 from sdapi_compat.fetching.failures import FetchError
 from sdapi_compat.fetching.rules import Rules, check
 from sdapi_compat.fetching.target import parse
+from sdapi_compat.webhooks.outbox import Message
 from sdapi_compat.webhooks.policy import Policy
 from sdapi_compat.webhooks.signing import headers
 
 if TYPE_CHECKING:
     from sdapi_compat.fetching.fetcher import Fetcher
     from sdapi_compat.fetching.target import Target
+    from sdapi_compat.webhooks.outbox import Outbox
 
 log = logging.getLogger(__name__)
 ID_BYTES = 18
@@ -46,19 +48,26 @@ class Result:
 
 
 class Sender:
-    """Posts events. `send` and `close` belong to the event loop.
+    """Posts events. `send`, `resume` and `close` belong to the event loop.
 
     The events of one series arrive in order: the next one waits until the one before was taken or given up.
+    `outbox`: keeps what is not taken before the server ends; without it that is lost.
     """
 
     def __init__(
-        self, fetcher: Fetcher, keys: Sequence[bytes], rules: Rules, policy: Policy | None = None
+        self,
+        fetcher: Fetcher,
+        keys: Sequence[bytes],
+        rules: Rules,
+        policy: Policy | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self._fetcher = fetcher
         self._keys = keys
         self._rules = rules
         self._policy = policy or Policy()
-        self._series: dict[object, deque[Event]] = {}
+        self._outbox = outbox
+        self._series: dict[str, deque[Message]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(self._policy.parallel)
         self._closing = asyncio.Event()
@@ -67,62 +76,91 @@ class Sender:
         """What is known of a URL before anything is sent. Raises FetchError."""
         return check(url, self._rules)
 
-    def send(self, series: object, url: str, event: Event) -> None:
+    def send(self, series: str, url: str, event: Event) -> None:
         """Queue an event behind the others of its series."""
-        if series in self._series:
-            self._series[series].append(event)
-            return
-        if len(self._series) >= self._policy.pending:
+        if series not in self._series and len(self._series) >= self._policy.pending:
             log.warning("webhook %s is not sent: %d jobs wait already", event.type, len(self._series))
             return
-        self._series[series] = deque([event])
-        task = asyncio.get_running_loop().create_task(self._run(series, url))
+        message = Message(f"msg_{secrets.token_urlsafe(ID_BYTES)}", series, url, event.type, event.body)
+        if self._outbox is not None:
+            self._outbox.keep(message)
+        self._queue(message)
+
+    def resume(self) -> None:
+        """Send what the server before this one could not get rid of."""
+        for message in [] if self._outbox is None else self._outbox.left():
+            self._queue(message)
+
+    def _queue(self, message: Message) -> None:
+        if message.series in self._series:
+            self._series[message.series].append(message)
+            return
+        self._series[message.series] = deque([message])
+        task = asyncio.get_running_loop().create_task(self._run(message.series))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def close(self, seconds: float) -> None:
         """One more attempt for everything that waits, `seconds` at most for all of them."""
         self._closing.set()
-        if not self._tasks:
-            return
-        tasks = list(self._tasks)
-        _, late = await asyncio.wait(tasks, timeout=seconds)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        if late:
-            log.warning("webhooks of %d jobs were not delivered before the end", len(late))
+        if self._tasks:
+            _, late = await asyncio.wait(list(self._tasks), timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+            if late:
+                log.warning("webhooks of %d jobs were not delivered before the end", len(late))
+        if self._outbox is not None:
+            await asyncio.to_thread(self._outbox.close)
 
-    async def _run(self, series: object, url: str) -> None:
+    async def _run(self, series: str) -> None:
         waiting = self._series[series]
         try:
             while waiting:
-                if not await self._deliver(url, waiting.popleft()):
+                message = waiting.popleft()
+                result = await self._deliver(message)
+                if result.gone:
+                    self._forget(message, *waiting)
                     waiting.clear()
+                elif not self._kept_for_later(result):
+                    self._forget(message)
         finally:
             del self._series[series]
 
-    async def _deliver(self, url: str, event: Event) -> bool:
-        """Send one event until it is taken or given up. False when the receiver wants nothing more."""
-        message_id = f"msg_{secrets.token_urlsafe(ID_BYTES)}"
-        result = await self._attempt(url, message_id, event)
+    def _kept_for_later(self, result: Result) -> bool:
+        refused = not (result.taken or result.gone)
+        return refused and self._closing.is_set() and self._outbox is not None
+
+    def _forget(self, *messages: Message) -> None:
+        if self._outbox is not None:
+            for message in messages:
+                self._outbox.forget(message)
+
+    async def _deliver(self, message: Message) -> Result:
+        """Send one message until it is taken or given up: the last attempt's result."""
+        result = await self._attempt(message)
         for attempt in range(self._policy.attempts - 1):
             if result.taken or result.gone or self._closing.is_set():
                 break
             await self._pause(self._policy.pause(attempt, result.retry_after))
-            result = await self._attempt(url, message_id, event)
+            result = await self._attempt(message)
         if not result.taken:
             # The origin alone: paths and queries may hold secrets.
-            log.warning("webhook %s to %s is given up: %s", event.type, parse(url).origin, result.problem)
-        return not result.gone
+            where = parse(message.url).origin
+            fate = "waits for the next start" if self._kept_for_later(result) else "is given up"
+            log.warning("webhook %s to %s %s: %s", message.type, where, fate, result.problem)
+        return result
 
-    async def _attempt(self, url: str, message_id: str, event: Event) -> Result:
+    async def _attempt(self, message: Message) -> Result:
         """One POST, signed anew: the time is that of the attempt."""
         async with self._turns:
-            signed = headers(self._keys, message_id, int(time.time()), event.body)
+            signed = headers(self._keys, message.id, int(time.time()), message.body)
             try:
                 answer = await self._fetcher.post(
-                    url, event.body, {"Content-Type": "application/json", **signed}, self._rules
+                    message.url,
+                    message.body,
+                    {"Content-Type": "application/json", **signed},
+                    self._rules,
                 )
             except FetchError as error:
                 return Result(problem=error.reason)

@@ -165,3 +165,22 @@ def test_what_ends_with_the_server_is_told(start_server: Callable[..., Any], rec
     assert told["running"]["state"] == "cancelled"
     assert told["waiting"]["error"]["status"] == 503
     assert "started_at" not in told["waiting"]
+
+
+def test_what_a_crash_leaves_is_told_after_the_next_start(
+    start_server: Callable[..., Any], receiver: Any
+) -> None:
+    flags = ["--webhook-secret", SECRET, "--webhook-allow-local"]
+    receiver.statuses = [500] * 100
+    dying = start_server(*flags)
+    dying.txt2img(webhook=receiver.url, webhook_events=["completed"], force_task_id="told late")
+    refused = receiver.wait_for(1)[0]
+    dying.process.kill()
+    dying.process.wait(30)
+    receiver.statuses.clear()
+    seen = len(receiver.received)
+    start_server(*flags, ready=False)
+    again = receiver.wait_for(seen + 1)[seen]
+    assert message(again)["data"]["job_id"] == "told late"
+    assert again.headers["webhook-id"] == refused.headers["webhook-id"]
+    assert again.body == refused.body

@@ -152,9 +152,9 @@ def test_one_series_does_not_hold_up_another(receiver):
 def test_too_many_are_dropped(receiver, caplog):
     async def run():
         one = sender(Policy(pending=2))
-        for number in range(3):
-            one.send(number, receiver.url, START)
-            one.send(number, receiver.url, DONE)
+        for series in "abc":
+            one.send(series, receiver.url, START)
+            one.send(series, receiver.url, DONE)
         await one.close(5.0)
 
     with caplog.at_level(logging.WARNING):
