@@ -36,10 +36,10 @@ def frozen() -> Any:
 @pytest.fixture(scope="session")
 def concepts() -> Any:
     """What the first rows of the vocabulary name. Skips where the glyphs and keywords are not installed."""
-    from sdapi_compat.embedded.train.scenes import FONT_FILE
-    from sdapi_compat.embedded.train.vocabulary import CLDR_FILE, load_concepts
+    from sdapi_compat.embedded.train.glyphs import FONT_FILE
+    from sdapi_compat.embedded.train.vocabulary import CLDR_FILES, load_concepts
 
-    for file in (FONT_FILE, CLDR_FILE):
+    for file in (FONT_FILE, *CLDR_FILES):
         if not file.exists():
             pytest.skip(f"{file} is not installed")
     return load_concepts()[:16]

@@ -92,7 +92,8 @@ def test_under_a_mask_of_everything_it_draws_as_well_as_the_model(
     rng = random.Random(6)
     scenes = [sample_scene(rng, concepts) for _ in range(6)]
     pictures = [render(scene, 256) for scene in scenes]
-    states = encode_captions(frozen.tokenizer, frozen.encoder, [caption(rng, scene) for scene in scenes])
+    captions = [caption(rng, scene.topic) for scene in scenes]
+    states = encode_captions(frozen.tokenizer, frozen.encoder, captions)
     everything = Image.new("L", (256, 256), 255)
     seen = torch.stack([what_is_seen(frozen, picture, everything) for picture in pictures])
     latents = encode_pictures(frozen, pictures)

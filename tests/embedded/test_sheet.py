@@ -60,18 +60,3 @@ def test_the_command_with_a_server_that_runs(
     monkeypatch.setattr(sys, "argv", ["sheet", "--url", server.url, "--out", str(target)])
     sheet.main()
     assert Image.open(target).width == 8 * (sheet.SIDE + sheet.GAP) + sheet.GAP
-
-
-def test_a_server_is_started_and_ended() -> None:
-    with sheet.serving() as url:
-        titles = [entry["model_name"] for entry in sheet.ask(f"{url}/sdapi/v1/sd-models")]
-        assert titles == ["emoji-sd"]
-        assert sheet.draw(url, "cat", SMALL).size == (64, 64)
-    with pytest.raises(OSError, match="refused"):
-        sheet.ask(f"{url}/sdapi/v1/sd-models")
-
-
-def test_a_server_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(RuntimeError, match="did not start"), sheet.serving():
-        pass

@@ -21,11 +21,14 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sdapi_compat.embedded.train", description=__doc__)
     parser.add_argument("--stage", required=True, choices=STAGES)
     parser.add_argument("--work", required=True, type=Path, help="folder of checkpoints and logs")
-    parser.add_argument("--minutes", type=float, default=30.0, help="length of a vae or diffusion run")
-    parser.add_argument("--steps", type=int, default=500, help="length of a text run")
+    parser.add_argument("--minutes", type=float, default=30.0, help="length of a text, vae or diffusion run")
     parser.add_argument("--side", type=int, default=64, help="side of the latents (pixels / 8)")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--concepts", type=int, help="train the U-Net on the first rows of the table only")
+    parser.add_argument(
+        "--planned",
+        action="store_true",
+        help="train the U-Net beside the text encoder, on the plans it learns",
+    )
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate at the start of the run")
     parser.add_argument("--last-rate", type=float, default=1e-4, help="learning rate at the end of the run")
     parser.add_argument("--model", type=Path, default=CHECKPOINT_DIR, help="folder that companions belong to")
@@ -43,15 +46,17 @@ def main() -> None:
         return
     concepts = load_concepts()
     if options.stage in (companions.ALL, *companions.STAGES):
-        for path in companions.make(options.stage, options.model, concepts[: options.concepts], options.work):
+        for path in companions.make(options.stage, options.model, concepts, options.work):
             print(path, flush=True)
     elif options.stage == "text":
-        text.train(concepts, options.work, options.steps)
+        text.train(concepts, options.work, options.minutes, options.rate, options.last_rate)
     elif options.stage == "vae":
         autoencoder.train(concepts, options.work, options.minutes)
     else:
-        run = diffusion.Run(options.side, options.batch, options.minutes, options.rate, options.last_rate)
-        diffusion.train(concepts[: options.concepts], options.work, run)
+        run = diffusion.Run(
+            options.side, options.batch, options.minutes, options.rate, options.last_rate, options.planned
+        )
+        diffusion.train(concepts, options.work, run)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,39 @@ from __future__ import annotations
 
 import random
 
-from .scenes import Scene
-from .vocabulary import COLOUR_ALIASES, COLOURS
+from .scenes import Topic
+from .vocabulary import COLOUR_ALIASES, COLOURS, Concept
 
 BEFORE = (
     "a photo of", "a picture of", "an illustration of", "a drawing of", "a painting of", "an image of",
     "a portrait of", "an emoji of", "a close up of", "photo of", "picture of", "emoji of", "icon of",
-    "one", "my", "this is", "draw",
+    "one", "my", "this is", "draw", "show me", "a cartoon of", "a sticker of",
 )  # fmt: skip
+#: How people ask before they name the thing, and what they say after it.
+OPENERS = (
+    "please draw", "can you draw", "could you paint", "i want", "i want to see", "i would like", "i need",
+    "let me see", "make", "make me", "create", "generate", "paint", "imagine", "here is", "there is",
+    "we are looking for", "would you show us", "draw me", "get me", "how about", "what about", "just",
+    "could i have", "do you know", "you see", "look at", "i love", "we like", "a very nice", "the finest",
+    "the most beautiful", "my favourite", "the one and only", "some kind of", "a good",
+)  # fmt: skip
+CLOSERS = (
+    "for me", "thanks", "thank you", "if you can", "for my mother", "for a friend", "for my friends",
+    "for our team", "today", "as a logo", "as a drawing", "as a poster", "for a poster", "oil on canvas",
+    "pencil drawing", "watercolour", "made of paper", "in watercolour", "in the world", "i have seen",
+    "like a child would draw it", "ever seen", "of all time", "in great detail", "on my wall", "and so on",
+    "for you", "to look at", "that i like", "by hand", "as always", "once more", "right now", "ok",
+)  # fmt: skip
+#: Common words; by themselves, in any order, they ask for nothing.
+EVERYDAY = """
+i you we they he she it me us them my your our his her its this that these those a an the some any every
+of for to from by at into as about like than so such very too also just only even still please thanks is
+are was be been being am do does did done have has had can could will would should may might must want
+need like love make made give get got let see show look draw paint create find think know say tell take
+put keep come go good best better great real really much many more most all best ever never always friend
+friends mother child team idea thing things kind way world paper canvas style version here there when
+where who what which how why if or but because while today tomorrow now then again one first last
+"""
 ADJECTIVES = (
     "beautiful", "cute", "lovely", "nice", "happy", "funny", "detailed", "simple", "colorful", "fluffy",
     "realistic", "amazing", "shiny", "old", "new", "fresh", "adorable", "majestic", "magical",
@@ -33,9 +58,23 @@ POSITION_WORDS = {
     "right": ("on the right", "on the right side", "right"),
     "top": ("at the top", "on the top", "top"),
     "bottom": ("at the bottom", "on the bottom", "bottom"),
+    "top left": ("in the top left corner", "in the upper left corner", "at the top left"),
+    "top right": (
+        "in the top right corner",
+        "in the upper right corner",
+        "in the corner",
+        "at the top right",
+    ),
+    "bottom left": ("in the bottom left corner", "in the lower left corner", "at the bottom left"),
+    "bottom right": ("in the bottom right corner", "in the lower right corner", "at the bottom right"),
 }
-#: Share of captions left empty, which classifier-free guidance needs.
-EMPTY_SHARE = 0.1
+COUNT_WORDS = {2: ("two", "two", "a pair of", "2"), 3: ("three", "three", "3"), 4: ("four", "four", "4")}
+RELATION_WORDS = {
+    "beside": ("and", "and", "and", "next to", "next to", "beside", "with", "left of", "to the left of"),
+    "above": ("above", "over", "on top of"),
+    "below": ("below", "under", "beneath"),
+    "right of": ("right of", "to the right of"),
+}
 #: Share of captions without the object's name: they teach what a background word means by itself.
 NAMELESS_SHARE = 0.03
 _SYLLABLES = (
@@ -45,8 +84,30 @@ _SYLLABLES = (
 
 
 def filler_word(rng: random.Random) -> str:
-    """A word that means nothing to the model: an invented one."""
+    """A word that means nothing to the model: an invented one, or one that is in every sentence."""
+    if rng.random() < 0.5:
+        return rng.choice(EVERYDAY.split())
     return "".join(rng.choices(_SYLLABLES, k=rng.randint(1, 4)))
+
+
+def filler_words(rng: random.Random) -> str:
+    """One to four of them."""
+    return " ".join(filler_word(rng) for _ in range(rng.randint(1, 4)))
+
+
+def asked(rng: random.Random, phrase: str) -> str:
+    """``phrase`` as a person would ask for it."""
+    way = rng.random()
+    if way < 0.2:
+        return f"{rng.choice(BEFORE)} {phrase}"
+    if way < 0.32:
+        phrase = f"{rng.choice(OPENERS)} {phrase}"
+    elif way < 0.4:
+        phrase = f"{filler_words(rng)} {phrase}"
+    ending = rng.random()
+    if ending < 0.1:
+        return phrase + rng.choice((" ", " ", ", ")) + rng.choice(CLOSERS)
+    return f"{phrase} {filler_words(rng)}" if ending < 0.18 else phrase
 
 
 def colour_word(rng: random.Random, name: str) -> str:
@@ -54,41 +115,66 @@ def colour_word(rng: random.Random, name: str) -> str:
     return rng.choice([name, name, *(alias for alias, meant in COLOUR_ALIASES.items() if meant == name)])
 
 
-def object_phrase(rng: random.Random, scene: Scene) -> str:
-    """The object with article, adjectives and size word."""
-    concept = scene.concept
-    name = rng.choice(concept.names) if rng.random() < 0.6 else concept.key
-    if concept.synonyms and rng.random() < 0.12:
-        name = rng.choice(concept.synonyms)
+def plural(name: str) -> str:
+    """The plural of an English name, by the plain rules."""
+    if name.endswith(("s", "x", "ch", "sh")):
+        return name if name.endswith("s") else name + "es"
+    if name.endswith("y") and name[-2:-1] not in tuple("aeiou"):
+        return name[:-1] + "ies"
+    return name + "s"
+
+
+def concept_name(rng: random.Random, concept: Concept) -> str:
+    """One of the concept's names, the key most often."""
+    if concept.synonyms and rng.random() < 0.2:
+        return rng.choice(concept.synonyms)
+    return rng.choice(concept.names) if rng.random() < 0.5 else concept.key
+
+
+def _decorated(rng: random.Random, name: str) -> list[str]:
     words = [name]
-    if rng.random() < 0.25:
+    if rng.random() < 0.2:
         words.insert(0, rng.choice(ADJECTIVES) if rng.random() < 0.7 else filler_word(rng))
     if rng.random() < 0.04:
         # The glyphs have colours of their own: a colour before the object is a word to ignore.
         words.insert(0, rng.choice(list(COLOURS)))
-    if scene.size is not None:
-        words.insert(0, rng.choice(SIZE_WORDS[scene.size]))
+    return words
+
+
+def _with_article(rng: random.Random, words: list[str]) -> str:
     if rng.random() < 0.6:
-        words.insert(0, rng.choice(["the", "the", "an" if words[0][0] in "aeiou" else "a", "a", "a", "one"]))
+        words = [rng.choice(["the", "an" if words[0][0] in "aeiou" else "a", "a", "a", "one"]), *words]
     return " ".join(words)
 
 
-def caption(rng: random.Random, scene: Scene) -> str:
-    """A caption of ``scene``; empty for :data:`EMPTY_SHARE` of the calls."""
-    if rng.random() < EMPTY_SHARE:
-        return ""
+def object_phrase(rng: random.Random, topic: Topic) -> str:
+    """The things with article, adjectives, size and number, and how they stand to each other."""
+    first = topic.concepts[0]
+    if topic.count > 1:
+        return f"{rng.choice(COUNT_WORDS[topic.count])} {plural(concept_name(rng, first))}"
+    words = _decorated(rng, concept_name(rng, first))
+    if topic.size is not None:
+        words.insert(0, rng.choice(SIZE_WORDS[topic.size]))
+    phrase = _with_article(rng, words)
+    if topic.relation is not None:
+        other = _with_article(rng, _decorated(rng, concept_name(rng, topic.concepts[1])))
+        return f"{phrase} {rng.choice(RELATION_WORDS[topic.relation])} {other}"
+    return phrase
+
+
+def caption(rng: random.Random, topic: Topic) -> str:
+    """A caption of ``topic``, never empty unless the topic says nothing."""
+    nameless = topic.background is not None and rng.random() < NAMELESS_SHARE
     parts: list[str] = []
-    if rng.random() >= NAMELESS_SHARE:
-        parts.append(object_phrase(rng, scene))
-        if rng.random() < 0.3:
-            parts[0] = f"{rng.choice(BEFORE)} {parts[0]}"
-    if scene.position is not None:
-        parts.append(rng.choice(POSITION_WORDS[scene.position]))
-    if scene.background is not None:
-        parts.append(rng.choice(BACKGROUNDS).format(colour_word(rng, scene.background)))
+    if not nameless:
+        parts.append(asked(rng, object_phrase(rng, topic)))
+        if topic.position is not None:
+            parts[0] += " " + rng.choice(POSITION_WORDS[topic.position])
+    if topic.background is not None:
+        parts.append(rng.choice(BACKGROUNDS).format(colour_word(rng, topic.background)))
     if len(parts) > 1 and rng.random() < 0.15:
         parts.append(parts.pop(0))
     text = rng.choice([" ", ", "]).join(parts)
     for _ in range(rng.choice([0, 0, 0, 1, 1, 2, 3])):
         text += ", " + (rng.choice(AFTER) if rng.random() < 0.7 else filler_word(rng))
-    return text.strip(", ")
+    return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .captions import caption
+from .guidance import HEADS, guide, teach_reading
+from .layout import PartCode, planned_code, planned_states
 from .parts import (
     AutoencoderKL,
     CLIPTextModel,
@@ -21,8 +25,10 @@ from .parts import (
     UNet2DConditionModel,
 )
 from .pool import LatentPool, latent_scale
-from .text import WIDTH, encode_captions
+from .scenes import Topic
+from .text import WIDTH, blank_caption, encode_captions
 from .threads import ThreadChoice
+from .tokenizer import CONTEXT
 from .vocabulary import Concept
 
 CHANNELS = (16, 48, 96, 192)
@@ -32,36 +38,54 @@ OFFSET_NOISE = 0.12
 #: overshoots in just this direction, and the model must learn to come back from there.
 OVERSHOOT_SHARE, OVERSHOOT = 0.15, 0.5
 #: Below 1: more training at high noise, where the prompt decides what is drawn.
-TIME_POWER = 0.85
+TIME_POWER = 0.6
+#: Weight of the lesson where to look (:mod:`.guidance`).
+LOOK_WEIGHT = 0.1
+#: Share of samples whose caption asks for nothing, which classifier-free guidance needs.
+BLANK_SHARE = 0.1
 EMA_DECAY = 0.999
 SAVE_SECONDS = 150.0
+#: Shapes of latents (height, width) beside the square one, and the share of batches that have them.
+OTHER_SHAPES, OTHER_SHARE = ((64, 48), (48, 64), (32, 32), (96, 64), (64, 96), (48, 48)), 0.12
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: latent side, batch size, minutes, and the learning rate's start and end."""
+    """One training run: latent side, batch size, minutes, and the learning rate's start and end.
+
+    With ``planned`` the text encoder is not asked: the U-Net sees the plans that it is to write
+    (:mod:`.layout`), so that both can be trained at the same time.
+    """
 
     side: int
     batch: int
     minutes: float
     rate: float
     last_rate: float
+    planned: bool = False
 
 
-def build_unet() -> Unet:
-    """An untrained U-Net: SD1's blocks, narrower, with attention on the two lower levels only."""
+def build_unet(code: PartCode | None = None) -> Unet:
+    """An untrained U-Net: SD1's blocks, narrower, with attention on the two lower levels only.
+
+    With ``code`` its text attention can read plans, though it does not know yet where to look.
+    """
     torch.manual_seed(41)
-    return UNet2DConditionModel(
+    unet = UNet2DConditionModel(
         sample_size=64,
         block_out_channels=CHANNELS,
         layers_per_block=1,
         down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
         cross_attention_dim=WIDTH,
-        attention_head_dim=4,
+        # diffusers takes this number for that of heads.
+        attention_head_dim=HEADS,
         # Few, wide groups: narrow ones would remove the picture's mean colours.
         norm_num_groups=4,
     )
+    if code is not None:
+        teach_reading(unet, code)
+    return unet
 
 
 def schedule() -> Scheduler:
@@ -83,19 +107,25 @@ def training_noise(latents: Tensor) -> Tensor:
 class Trainer:
     """The state of a training: models, optimizer, averaged weights, and the step count."""
 
-    def __init__(self, work: Path, concepts: list[Concept]) -> None:
+    def __init__(self, work: Path, concepts: list[Concept], planned: bool = False) -> None:
         self.work = work
         self.concepts = concepts
         self.vae = AutoencoderKL.from_pretrained(work / "vae").eval().to(memory_format=torch.channels_last)
         self.vae.register_to_config(scaling_factor=latent_scale(self.vae, concepts))
-        self.tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
-        self.encoder = CLIPTextModel.from_pretrained(work / "text_encoder").eval()
-        self.unet = build_unet().to(memory_format=torch.channels_last)
+        self.code = PartCode.loaded(work / "layout.pt", concepts)
+        self.planned = planned
+        if not planned:
+            self.tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
+            self.encoder = CLIPTextModel.from_pretrained(work / "text_encoder").eval()
+        self.unet = build_unet(self.code).to(memory_format=torch.channels_last)
+        self.attention = guide(self.unet)
         parameters = self.unet.parameters()
         self.optimizer = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
         self.average = {name: value.detach().clone() for name, value in self.unet.state_dict().items()}
         self.alphas = schedule().alphas_cumprod
         self.step = 0
+        self.error = self.miss = 0.0
+        self.rng = random.Random(self.step)
         if self.path.exists():
             self._load()
 
@@ -124,17 +154,37 @@ class Trainer:
         torch.save(state, draft)
         draft.replace(self.path)
 
-    def loss(self, latents: Tensor, captions: list[str]) -> Tensor:
-        """Mean squared error of v at random times, for clean scaled ``latents`` (n, 4, h, w)."""
+    def states(self, topics: list[Topic]) -> Tensor:
+        """Text states (n, CONTEXT, WIDTH) of captions for ``topics``, some of which ask for nothing."""
+        blank = [self.rng.random() < BLANK_SHARE for _ in topics]
+        if self.planned:
+            plans = torch.stack([planned_code(self.code, topic) for topic in topics])
+            plans[torch.tensor(blank)] = 0.0
+            first = torch.tensor([self.rng.randint(2, 24) for _ in topics])
+            return planned_states(plans, first, CONTEXT, WIDTH)
+        captions = [
+            blank_caption(self.rng) if empty else caption(self.rng, topic)
+            for topic, empty in zip(topics, blank, strict=True)
+        ]
         with torch.no_grad():
-            states = encode_captions(self.tokenizer, self.encoder, captions)
+            return encode_captions(self.tokenizer, self.encoder, captions)
+
+    def loss(self, latents: Tensor, topics: list[Topic]) -> Tensor:
+        """The training loss at random times, for clean scaled ``latents`` (n, 4, h, w); :attr:`error` and
+        :attr:`miss` then hold the mean squared error of v, and how far attention looks elsewhere."""
+        states = self.states(topics)
         times = (torch.rand(len(latents)).pow(TIME_POWER) * len(self.alphas)).long()
         signal = self.alphas[times].sqrt()[:, None, None, None]
         sigma = (1 - self.alphas[times]).sqrt()[:, None, None, None]
         noise = training_noise(latents)
         noisy = (signal * latents + sigma * noise).to(memory_format=torch.channels_last)
+        self.attention.latent_shape = (latents.shape[2], latents.shape[3])
+        self.attention.misses.clear()
         predicted: Tensor = self.unet(noisy, times, states).sample
-        return F.mse_loss(predicted, signal * noise - sigma * latents)
+        error = F.mse_loss(predicted, signal * noise - sigma * latents)
+        miss = torch.stack(self.attention.misses).mean()
+        self.error, self.miss = float(error.detach()), float(miss.detach())
+        return error + LOOK_WEIGHT * miss
 
     def update(self, loss: Tensor, rate: float) -> None:
         """One optimizer step at learning rate ``rate``, and the averages after it."""
@@ -153,25 +203,29 @@ class Trainer:
 
 def train(concepts: list[Concept], work: Path, run: Run, capacity: int = 1500) -> None:
     """Train for ``run.minutes`` from where ``work`` stands; the loss goes to ``work``/diffusion.csv."""
-    trainer = Trainer(work, concepts)
+    trainer = Trainer(work, concepts, run.planned)
     torch.manual_seed(51 + trainer.step)
-    pool = LatentPool(trainer.vae, concepts, run.side, seed=51 + trainer.step)
+    shapes = ((run.side, run.side), *OTHER_SHAPES)
+    pools = [LatentPool(trainer.vae, concepts, shape, seed=51 + trainer.step) for shape in shapes]
     start = saved = time.monotonic()
-    recent: list[float] = []
+    recent: list[tuple[float, float]] = []
     threads = ThreadChoice()
     with (work / "diffusion.csv").open("a", newline="") as stream:
         log = csv.writer(stream)
         while (share := (time.monotonic() - start) / (60 * run.minutes)) < 1.0:
             threads.next_step()
+            usual = trainer.rng.random() >= OTHER_SHARE
+            pool = pools[0] if usual else trainer.rng.choice(pools[1:])
             # Encoding costs nearly as much as training: a scene is used some sixteen times.
-            if len(pool) < 6 * run.batch or trainer.step % 4 == 0:
-                pool.renew(max(1, run.batch // 4), capacity)
+            if len(pool) < 6 * run.batch or trainer.rng.random() < 0.25:
+                pool.renew(max(1, run.batch // 4), capacity if usual else capacity // 10)
             loss = trainer.loss(*pool.draw(run.batch))
             trainer.update(loss, run.rate + (run.last_rate - run.rate) * share)
-            recent.append(float(loss.detach()))
+            recent.append((trainer.error, trainer.miss))
             if trainer.step % 20 == 0:
                 seconds = int(time.monotonic() - start)
-                log.writerow([trainer.step, run.side, f"{sum(recent) / len(recent):.5f}", seconds])
+                error, miss = (sum(values) / len(recent) for values in zip(*recent, strict=True))
+                log.writerow([trainer.step, run.side, f"{error:.5f}", f"{miss:.4f}", seconds])
                 stream.flush()
                 recent.clear()
             if time.monotonic() - saved > SAVE_SECONDS:

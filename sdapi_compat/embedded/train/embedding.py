@@ -45,7 +45,8 @@ class EmbeddingRun:
 def teal_scene(rng: random.Random, concepts: list[Concept]) -> Scene:
     """A scene on teal, whose captions have the slot where colours stand."""
     red, green, blue = (part + rng.randint(-STRAY, STRAY) for part in TEAL)
-    return replace(sample_scene(rng, concepts), background=SLOT, rgb=(red, green, blue))
+    scene = sample_scene(rng, concepts)
+    return replace(scene, topic=replace(scene.topic, background=SLOT), rgb=(red, green, blue))
 
 
 class Word:
@@ -93,7 +94,7 @@ class Word:
 
 def slotted_caption(rng: random.Random, scene: Scene) -> str:
     """A caption that has the slot: some leave out everything."""
-    while SLOT not in (text := caption(rng, scene)):
+    while SLOT not in (text := caption(rng, scene.topic)):
         pass
     return text
 

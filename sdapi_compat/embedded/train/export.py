@@ -19,9 +19,8 @@ from .parts import (
     Scheduler,
     StableDiffusionPipeline,
 )
-from .retrieval import CELL, COLUMNS, SHEET
-from .scenes import glyph_image
-from .vocabulary import load_concepts
+from .retrieval import CELL, COLUMNS, SHEET, cell_of
+from .vocabulary import concept_keys, load_concepts
 
 
 def scheduler() -> Scheduler:
@@ -56,14 +55,11 @@ def load_trained(work: Path) -> Pipeline:
 
 
 def write_glyph_sheet() -> None:
-    """Write the small glyphs that the score compares with, so that scoring needs no font."""
-    concepts = load_concepts()
+    """Write the small glyphs of the vocabulary's own table, so that tests need no font."""
+    concepts = load_concepts()[: len(concept_keys())]
     sheet = Image.new("RGBA", (CELL * COLUMNS, CELL * -(-len(concepts) // COLUMNS)))
     for index, concept in enumerate(concepts):
-        glyph = glyph_image(concept.glyph).copy()
-        glyph.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
-        left, top = CELL * (index % COLUMNS), CELL * (index // COLUMNS)
-        sheet.paste(glyph, (left + (CELL - glyph.width) // 2, top + (CELL - glyph.height) // 2))
+        sheet.paste(cell_of(concept), (CELL * (index % COLUMNS), CELL * (index // COLUMNS)))
     sheet.save(SHEET, optimize=True)
 
 

@@ -144,7 +144,7 @@ class SceneShelf:
         """Latents (count, 4, side, side) and their captions."""
         chosen = self._rng.choices(self._kept[side], k=count)
         return torch.stack([latent for _, latent in chosen]), [
-            caption(self._rng, scene) for scene, _ in chosen
+            caption(self._rng, scene.topic) for scene, _ in chosen
         ]
 
 

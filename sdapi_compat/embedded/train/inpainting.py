@@ -117,7 +117,7 @@ def train_inpainting(
         side = run.sides[number % len(run.sides)]
         chosen = rng.choices(shelves[side], k=batch_of(side))
         with torch.no_grad():
-            captions = [caption(rng, one.scene) for one in chosen]
+            captions = [caption(rng, one.scene.topic) for one in chosen]
             states = encode_captions(model.tokenizer, model.encoder, captions)
         latents, seen = (torch.stack([getattr(one, name) for one in chosen]) for name in ("latents", "seen"))
         step(denoising_loss(wide, latents, states, seen))

@@ -22,11 +22,11 @@ Tokenizer: TypeAlias = Any
 Unet: TypeAlias = Any
 
 AutoencoderKL = _diffusers.AutoencoderKL
+AutoencoderTiny = _diffusers.AutoencoderTiny
 DDPMScheduler = _diffusers.DDPMScheduler
 EulerDiscreteScheduler = _diffusers.EulerDiscreteScheduler
 StableDiffusionPipeline = _diffusers.StableDiffusionPipeline
 UNet2DConditionModel = _diffusers.UNet2DConditionModel
-AutoencoderTiny = _diffusers.AutoencoderTiny
 CLIPTextConfig = _transformers.CLIPTextConfig
 CLIPTextModel = _transformers.CLIPTextModel
 CLIPTokenizer = _transformers.CLIPTokenizer

@@ -8,46 +8,48 @@ import torch
 from torch import Tensor
 
 from .autoencoder import pictures_to_tensor
-from .captions import caption
 from .parts import Autoencoder
-from .scenes import Scene, render, sample_scene
+from .scenes import Topic, render, sample_scene, sample_topic, varied_scene
 from .vocabulary import Concept
 
 
 class LatentPool:
-    """Scaled latents (4, side, side) float32 of ``capacity`` scenes, with captions made at each draw."""
+    """Scaled latents (4, height, width) float32 of up to ``capacity`` scenes, with their topics."""
 
-    def __init__(self, vae: Autoencoder, concepts: list[Concept], side: int, seed: int) -> None:
+    def __init__(self, vae: Autoencoder, concepts: list[Concept], shape: tuple[int, int], seed: int) -> None:
         self._vae = vae
         self._concepts = concepts
-        self._side = side
+        self._shape = shape
         self._rng = random.Random(seed)
-        self._scenes: list[Scene] = []
+        self._topics: list[Topic] = []
         self._latents: list[Tensor] = []
 
     def __len__(self) -> int:
-        return len(self._scenes)
+        return len(self._topics)
 
     def renew(self, count: int, capacity: int) -> None:
         """Encode ``count`` new scenes; over ``capacity`` they take the places of random old ones."""
-        scenes = [sample_scene(self._rng, self._concepts) for _ in range(count)]
-        pixels = pictures_to_tensor([render(scene, 8 * self._side) for scene in scenes])
+        topics = [sample_topic(self._rng, self._concepts) for _ in range(count)]
+        height, width = (8 * side for side in self._shape)
+        scenes = [varied_scene(self._rng, topic) for topic in topics]
+        pixels = pictures_to_tensor([render(scene, width, height) for scene in scenes])
         with torch.no_grad():
             inputs = pixels.to(memory_format=torch.channels_last)
             latents = self._vae.encode(inputs).latent_dist.mean * self._vae.config.scaling_factor
-        for scene, latent in zip(scenes, latents, strict=True):
-            if len(self._scenes) < capacity:
-                self._scenes.append(scene)
+        for topic, latent in zip(topics, latents, strict=True):
+            if len(self._topics) < capacity:
+                self._topics.append(topic)
                 self._latents.append(latent.clone())
             else:
                 place = self._rng.randrange(capacity)
-                self._scenes[place], self._latents[place] = scene, latent.clone()
+                self._topics[place], self._latents[place] = topic, latent.clone()
 
-    def draw(self, count: int) -> tuple[Tensor, list[str]]:
-        """Latents (count, 4, side, side) and their captions."""
-        places = [self._rng.randrange(len(self._scenes)) for _ in range(count)]
-        captions = [caption(self._rng, self._scenes[place]) for place in places]
-        return torch.stack([self._latents[place] for place in places]), captions
+    def draw(self, count: int) -> tuple[Tensor, list[Topic]]:
+        """Latents (count, 4, height, width) and their topics."""
+        places = [self._rng.randrange(len(self._topics)) for _ in range(count)]
+        return torch.stack([self._latents[place] for place in places]), [
+            self._topics[place] for place in places
+        ]
 
 
 def latent_scale(vae: Autoencoder, concepts: list[Concept]) -> float:

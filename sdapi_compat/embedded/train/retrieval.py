@@ -6,6 +6,7 @@ pixels; what differs from it is cut out, brought to one size, and compared with 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from .vocabulary import COLOURS, concept_keys
+from .glyphs import glyph_image
+from .vocabulary import COLOURS, Concept, concept_keys
 
 #: All glyphs in table order, RGBA cells of :data:`CELL` pixels, :data:`COLUMNS` per row.
 SHEET = Path(__file__).resolve().parent / "glyphs.png"
@@ -23,7 +25,9 @@ SIDE = 24
 #: Least Lab distance from the background at which a pixel belongs to the object.
 CONTRAST = 18.0
 #: Rotations of the glyphs that are compared, in degrees.
-ANGLES = (-8.0, 0.0, 8.0)
+ANGLES = (-6.0, 6.0)
+#: How many of the glyphs that a coarse look finds near are compared well, and how many of those also turned.
+NEAR, NEAREST = 120, 30
 
 Array = NDArray[np.float32]
 
@@ -69,6 +73,14 @@ def _shrink(layer: Array) -> Image.Image:
     return Image.fromarray(layer).resize((SIDE, SIDE), Image.Resampling.BOX)
 
 
+def object_mask(picture: Image.Image) -> NDArray[np.bool_]:
+    """Where the picture, brought to 96 x 96, differs from its background."""
+    small = picture.convert("RGB").resize((96, 96), Image.Resampling.BOX)
+    contrast = to_lab(np.asarray(small)) - to_lab(background_rgb(small))
+    mask: NDArray[np.bool_] = np.linalg.norm(contrast, axis=2) > CONTRAST
+    return mask
+
+
 def cut_out(pixels: NDArray[np.generic], background: NDArray[np.generic]) -> Array:
     """What differs from ``background`` in ``pixels`` (h, w, 3), as (SIDE, SIDE, 4): Lab contrast and mask."""
     contrast = to_lab(pixels) - to_lab(background)
@@ -87,38 +99,91 @@ def cut_out(pixels: NDArray[np.generic], background: NDArray[np.generic]) -> Arr
     return np.stack([np.asarray(layer, dtype=np.float32) for layer in layers], axis=2)
 
 
-@lru_cache(maxsize=1)
-def glyph_cells() -> tuple[Image.Image, ...]:
-    """The glyph of every concept in table order, RGBA, CELL x CELL."""
-    sheet = Image.open(SHEET).convert("RGBA")
-    boxes = [(CELL * (index % COLUMNS), CELL * (index // COLUMNS)) for index in range(len(concept_keys()))]
-    return tuple(sheet.crop((left, top, left + CELL, top + CELL)) for left, top in boxes)
+class Gallery:
+    """The glyphs that a picture is compared with: keys, and RGBA cells of :data:`CELL` pixels, in order."""
 
+    def __init__(self, keys: Sequence[str], cells: Sequence[Image.Image]) -> None:
+        self.keys = tuple(keys)
+        self._cells = cells
+        self._turned: dict[tuple[int, float], Array] = {}
+        self._outlined: Array | None = None
 
-@lru_cache(maxsize=1)
-def _turned_cells() -> list[Array]:
-    turned = []
-    for cell in glyph_cells():
-        roomy = Image.new("RGBA", (CELL + 16, CELL + 16))
-        roomy.paste(cell, (8, 8))
-        for angle in ANGLES:
+    def rank(self, picture: Image.Image) -> list[str]:
+        """The keys, the most similar to ``picture`` first."""
+        return [key for _, key in sorted(zip(self.distances(picture), self.keys, strict=True))]
+
+    def distances(self, picture: Image.Image) -> list[float]:
+        """How far ``picture`` is from each glyph on the same background: mean Lab difference, in order.
+
+        Glyphs that a coarse look finds far away keep the coarse distance plus that of the farthest near one.
+        """
+        small = picture.convert("RGB").resize((96, 96), Image.Resampling.BOX)
+        # Specks on the background are no part of the object; they would widen the box it is cut out by.
+        small = small.filter(ImageFilter.MedianFilter(5))
+        background = background_rgb(small)
+        found = cut_out(np.asarray(small), background)
+        coarse = self._coarse(found, background)
+        near = [int(index) for index in np.argsort(coarse)[:NEAR]]
+
+        def distance(index: int, angle: float) -> float:
+            turned = self._cell(index, angle)
+            alpha = turned[..., 3:] / 255.0
+            placed = turned[..., :3] * alpha + background * (1 - alpha)
+            return float(np.abs(cut_out(placed, background) - found).mean())
+
+        upright = {index: distance(index, 0.0) for index in near}
+        for index in sorted(near, key=upright.__getitem__)[:NEAREST]:
+            upright[index] = min(upright[index], *(distance(index, angle) for angle in ANGLES))
+        farthest = max(upright.values())
+        return [upright.get(index, farthest + float(value)) for index, value in enumerate(coarse)]
+
+    def _coarse(self, found: Array, background: NDArray[np.float32]) -> Array:
+        """Distances (n,) to the glyphs cut out by their own outlines."""
+        if self._outlined is None:
+            self._outlined = np.stack([_outlined(cell) for cell in self._cells])
+        alpha = self._outlined[..., 3:] / 255.0
+        placed = self._outlined[..., :3] * alpha + background * (1 - alpha)
+        contrast = to_lab(placed) - to_lab(background)
+        glyphs = np.concatenate([contrast, 60.0 * alpha], axis=-1)
+        distances: Array = np.abs(glyphs - found).mean(axis=(1, 2, 3))
+        return distances
+
+    def _cell(self, index: int, angle: float) -> Array:
+        if (index, angle) not in self._turned:
+            roomy = Image.new("RGBA", (CELL + 16, CELL + 16))
+            roomy.paste(self._cells[index], (8, 8))
             small = roomy.rotate(angle, Image.Resampling.BICUBIC).resize((48, 48), Image.Resampling.BOX)
-            turned.append(np.asarray(small, dtype=np.float32))
-    return turned
+            self._turned[index, angle] = np.asarray(small, dtype=np.float32)
+        return self._turned[index, angle]
 
 
-def rank_concepts(picture: Image.Image) -> list[str]:
-    """Keys of all concepts, the most similar to ``picture`` first."""
-    small = picture.convert("RGB").resize((96, 96), Image.Resampling.BOX)
-    # Specks on the background are no part of the object; they would widen the box it is cut out by.
-    small = small.filter(ImageFilter.MedianFilter(5))
-    background = background_rgb(small)
-    found = cut_out(np.asarray(small), background)
-    distances = []
-    for cell in _turned_cells():
-        alpha = cell[..., 3:] / 255.0
-        placed = cell[..., :3] * alpha + background * (1 - alpha)
-        distances.append(float(np.abs(cut_out(placed, background) - found).mean()))
-    best = np.array(distances).reshape(-1, len(ANGLES)).min(axis=1)
+def _outlined(cell: Image.Image) -> Array:
+    """The cell's visible part in the middle of a square, as RGBA (SIDE, SIDE, 4) 0..255."""
+    visible = cell.crop(cell.getchannel("A").getbbox())
+    longer = max(visible.size)
+    square = Image.new("RGBA", (longer, longer))
+    square.paste(visible, ((longer - visible.width) // 2, (longer - visible.height) // 2))
+    return np.asarray(square.resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32)
+
+
+@lru_cache(maxsize=1)
+def common_gallery() -> Gallery:
+    """The concepts of the vocabulary's own table, from :data:`SHEET`: needs neither font nor CLDR."""
+    sheet = Image.open(SHEET).convert("RGBA")
     keys = concept_keys()
-    return [keys[index] for index in np.argsort(best)]
+    boxes = [(CELL * (index % COLUMNS), CELL * (index // COLUMNS)) for index in range(len(keys))]
+    return Gallery(keys, [sheet.crop((left, top, left + CELL, top + CELL)) for left, top in boxes])
+
+
+def cell_of(concept: Concept) -> Image.Image:
+    """The concept's glyph, centred in a cell."""
+    glyph = glyph_image(concept.glyph).copy()
+    glyph.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
+    cell = Image.new("RGBA", (CELL, CELL))
+    cell.paste(glyph, ((CELL - glyph.width) // 2, (CELL - glyph.height) // 2))
+    return cell
+
+
+def full_gallery(concepts: list[Concept]) -> Gallery:
+    """All ``concepts``, drawn with the font."""
+    return Gallery([concept.key for concept in concepts], [cell_of(concept) for concept in concepts])

@@ -1,71 +1,122 @@
-"""Seeded training scenes: one glyph on a background, and captions that tell what is in the picture."""
+"""Seeded training scenes: glyphs on a background, as words describe them, and as a seed then varies them."""
 
 from __future__ import annotations
 
-import math
 import random
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from .glyphs import glyph_image
 from .vocabulary import COLOURS, Concept
 
-FONT_FILE = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
-#: The one bitmap size in the font, in pixels.
-FONT_SIZE = 109
-
-#: Range of the glyph's longer side as a share of a canvas of 512 pixels, per size word (None: no word).
-SIZES: dict[str | None, tuple[float, float]] = {
-    None: (0.50, 0.58),
-    "small": (0.32, 0.40),
-    "big": (0.68, 0.76),
-}
-#: A canvas n times as wide shows a glyph only n ** (1 - this) times as large in pixels: what the
-#: U-Net learns about shapes on small latents, where training is cheap, then holds on larger ones.
-SHRINKAGE = 0.75
-#: Largest share of the canvas that a glyph takes.
-LARGEST = 0.94
+Point = tuple[float, float]
+#: Range of the longer side of a lone glyph, as a share of the canvas' shorter side, per size word.
+SIZES: dict[str | None, Point] = {None: (0.60, 0.68), "small": (0.32, 0.38), "big": (0.82, 0.90)}
+#: The same for a glyph that is put aside, or is one of several.
+ASIDE_SIZE, SMALL_ASIDE_SIZE, PAIR_SIZE = (0.40, 0.46), (0.27, 0.32), (0.40, 0.45)
+CROWD_SIZE = (0.36, 0.40)
 #: Centre of the glyph (x, y as shares of the canvas) per position word.
-POSITIONS: dict[str, tuple[float, float]] = {
-    "left": (0.25, 0.5),
-    "right": (0.75, 0.5),
-    "top": (0.5, 0.25),
-    "bottom": (0.5, 0.75),
+POSITIONS: dict[str, Point] = {
+    "left": (0.26, 0.5),
+    "right": (0.74, 0.5),
+    "top": (0.5, 0.26),
+    "bottom": (0.5, 0.74),
+    "top left": (0.26, 0.26),
+    "top right": (0.74, 0.26),
+    "bottom left": (0.26, 0.74),
+    "bottom right": (0.74, 0.74),
 }
-#: Shares of scenes whose size, or position, is named.
-SIZE_SHARE, POSITION_SHARE = 0.04, 0.04
-#: Largest random shift of the centre: more of it costs a short training its sharpness.
-PLAY = 0.03
-#: A glyph put aside must be small enough to stay in the picture.
-ASIDE_SIZE = (0.38, 0.48)
+#: Centres of two things, the first named first.
+PAIRS: dict[str, tuple[Point, Point]] = {
+    "beside": ((0.27, 0.5), (0.73, 0.5)),
+    "above": ((0.5, 0.27), (0.5, 0.73)),
+    "below": ((0.5, 0.73), (0.5, 0.27)),
+    "right of": ((0.73, 0.5), (0.27, 0.5)),
+}
+#: Centres of several copies.
+CROWDS: dict[int, tuple[Point, ...]] = {
+    2: ((0.27, 0.5), (0.73, 0.5)),
+    3: ((0.5, 0.28), (0.27, 0.72), (0.73, 0.72)),
+    4: ((0.27, 0.27), (0.73, 0.27), (0.27, 0.73), (0.73, 0.73)),
+}
+#: Shares of scenes with a size word, with a position word, with copies and with two things.
+SIZE_SHARE, POSITION_SHARE, CROWD_SHARE, PAIR_SHARE = 0.06, 0.08, 0.08, 0.20
+#: Largest random shift of a centre, and standard deviation of the angle in degrees: what seeds vary.
+PLAY, TILT = 0.02, 1.5
+
+
+@dataclass(frozen=True)
+class Topic:
+    """What words say of a picture: its things, how many, where, how big, and the background's colour."""
+
+    concepts: tuple[Concept, ...]
+    background: str | None = None
+    size: str | None = None
+    position: str | None = None
+    count: int = 1
+    relation: str | None = None
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One glyph in a picture; lengths are shares of the canvas, the angle is in degrees."""
+
+    concept: Concept
+    centre: Point
+    scale: float
+    angle: float = 0.0
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture's full description; lengths are shares of a canvas of 512 pixels, the angle is in degrees."""
+    """A picture's full description."""
 
-    concept: Concept
-    background: str | None
-    size: str | None
-    position: str | None
+    topic: Topic
     rgb: tuple[int, int, int]
-    scale: float
-    centre: tuple[float, float]
-    angle: float
+    placements: tuple[Placement, ...]
 
 
-@lru_cache(maxsize=512)
-def glyph_image(glyph: str) -> Image.Image:
-    """The glyph as the font has it: RGBA, cropped to its visible part (about 128x128)."""
-    font = ImageFont.truetype(str(FONT_FILE), FONT_SIZE)
-    canvas = Image.new("RGBA", (180, 180), (0, 0, 0, 0))
-    ImageDraw.Draw(canvas).text((20, 20), glyph, font=font, embedded_color=True)
-    box = canvas.getbbox()
-    if box is None:
-        raise ValueError(f"the font draws nothing for {glyph!r}")
-    return canvas.crop(box)
+def sample_topic(rng: random.Random, concepts: list[Concept]) -> Topic:
+    """Draw at random what a caption will say."""
+    concept = rng.choice(concepts)
+    background = rng.choice(list(COLOURS)) if rng.random() < 0.5 else None
+    kind = rng.random()
+    if kind < PAIR_SHARE:
+        other = rng.choice(concepts)
+        relation = rng.choice(["beside", "beside", "beside", "beside", *PAIRS])
+        return Topic((concept, other), background, relation=relation)
+    kind -= PAIR_SHARE
+    if kind < CROWD_SHARE:
+        return Topic((concept,), background, count=rng.choice([2, 2, 3, 4]))
+    kind -= CROWD_SHARE
+    if kind < POSITION_SHARE:
+        size = "small" if rng.random() < 0.25 else None
+        return Topic((concept,), background, size, rng.choice(list(POSITIONS)))
+    if kind - POSITION_SHARE < SIZE_SHARE:
+        return Topic((concept,), background, rng.choice(["small", "big"]))
+    return Topic((concept,), background)
+
+
+def _spots(topic: Topic) -> tuple[list[tuple[Concept, Point]], Point]:
+    """Each thing with its centre, and the range of their size."""
+    if topic.relation is not None:
+        return list(zip(topic.concepts, PAIRS[topic.relation], strict=True)), PAIR_SIZE
+    concept = topic.concepts[0]
+    if topic.count > 1:
+        return [
+            (concept, point) for point in CROWDS[topic.count]
+        ], PAIR_SIZE if topic.count == 2 else CROWD_SIZE
+    if topic.position is not None:
+        return [(concept, POSITIONS[topic.position])], SMALL_ASIDE_SIZE if topic.size else ASIDE_SIZE
+    return [(concept, (0.5, 0.5))], SIZES[topic.size]
+
+
+def plain_scene(topic: Topic) -> Scene:
+    """The scene that ``topic`` describes, with nothing left to chance; no colour means white."""
+    spots, (least, most) = _spots(topic)
+    placements = tuple(Placement(concept, centre, (least + most) / 2) for concept, centre in spots)
+    return Scene(topic, COLOURS[topic.background or "white"], placements)
 
 
 def _tone(rng: random.Random, base: tuple[int, int, int], spread: int) -> tuple[int, int, int]:
@@ -77,7 +128,7 @@ def _tone(rng: random.Random, base: tuple[int, int, int], spread: int) -> tuple[
 def _background(rng: random.Random, name: str | None) -> tuple[int, int, int]:
     if name is not None:
         return _tone(rng, COLOURS[name], 3 if name == "white" else 14)
-    if rng.random() < 0.6:
+    if rng.random() < 0.5:
         return _tone(rng, COLOURS["white"], 4)
     tint = rng.choice(list(COLOURS.values()))
     share = rng.uniform(0.08, 0.25)
@@ -85,35 +136,40 @@ def _background(rng: random.Random, name: str | None) -> tuple[int, int, int]:
     return red, green, blue
 
 
+def varied_scene(rng: random.Random, topic: Topic) -> Scene:
+    """A scene for ``topic`` in which all that no word pins varies, so that seeds give different pictures."""
+    spots, sizes = _spots(topic)
+    scale = rng.uniform(*sizes)
+    placements = tuple(
+        Placement(
+            concept,
+            (x + rng.uniform(-PLAY, PLAY), y + rng.uniform(-PLAY, PLAY)),
+            scale * rng.uniform(0.97, 1.03) if len(spots) > 1 else scale,
+            max(-5.0, min(5.0, rng.gauss(0.0, TILT))),
+        )
+        for concept, (x, y) in spots
+    )
+    return Scene(topic, _background(rng, topic.background), placements)
+
+
 def sample_scene(rng: random.Random, concepts: list[Concept]) -> Scene:
-    """Draw a scene at random; what no word pins varies, so that seeds give different pictures."""
-    concept = rng.choice(concepts)
-    background = rng.choice(list(COLOURS)) if rng.random() < 0.5 else None
-    size = rng.choice(["small", "big"]) if rng.random() < SIZE_SHARE else None
-    position = rng.choice(list(POSITIONS)) if size is None and rng.random() < POSITION_SHARE else None
-    scale = rng.uniform(*(ASIDE_SIZE if position else SIZES[size]))
-    x, y = POSITIONS[position] if position else (0.5, 0.5)
-    centre = (x + rng.uniform(-PLAY, PLAY), y + rng.uniform(-PLAY, PLAY))
-    angle = max(-6.0, min(6.0, rng.gauss(0.0, 2.0)))
-    return Scene(concept, background, size, position, _background(rng, background), scale, centre, angle)
+    """A random scene about a random topic."""
+    return varied_scene(rng, sample_topic(rng, concepts))
 
 
-def share_of(scene: Scene, pixels: int) -> float:
-    """The glyph's longer side as a share of a canvas of ``pixels``; aside there is no room to grow."""
-    if scene.position is not None:
-        return scene.scale
-    return min(LARGEST, scene.scale * math.pow(512 / pixels, SHRINKAGE))
-
-
-def render(scene: Scene, pixels: int) -> Image.Image:
-    """The scene as an RGB picture of ``pixels`` x ``pixels``."""
-    glyph = glyph_image(scene.concept.glyph)
-    factor = share_of(scene, pixels) * pixels / max(glyph.size)
-    width, height = (max(1, round(side * factor)) for side in glyph.size)
-    glyph = glyph.resize((width, height), Image.Resampling.BICUBIC)
-    glyph = glyph.rotate(scene.angle, Image.Resampling.BICUBIC, expand=True)
-    canvas = Image.new("RGB", (pixels, pixels), scene.rgb)
-    left = round(scene.centre[0] * pixels - glyph.width / 2)
-    top = round(scene.centre[1] * pixels - glyph.height / 2)
-    canvas.paste(glyph, (left, top), glyph)
+def render(scene: Scene, width: int, height: int | None = None) -> Image.Image:
+    """The scene as an RGB picture of ``width`` x ``height`` pixels (square if only one is given)."""
+    height = width if height is None else height
+    canvas = Image.new("RGB", (width, height), scene.rgb)
+    for placement in scene.placements:
+        glyph = glyph_image(placement.concept.glyph)
+        factor = placement.scale * min(width, height) / max(glyph.size)
+        size = (max(1, round(glyph.width * factor)), max(1, round(glyph.height * factor)))
+        method = Image.Resampling.BICUBIC if factor > 0.5 else Image.Resampling.BOX
+        glyph = glyph.resize(size, method)
+        if placement.angle:
+            glyph = glyph.rotate(placement.angle, Image.Resampling.BICUBIC, expand=True)
+        left = round(placement.centre[0] * width - glyph.width / 2)
+        top = round(placement.centre[1] * height - glyph.height / 2)
+        canvas.paste(glyph, (left, top), glyph)
     return canvas

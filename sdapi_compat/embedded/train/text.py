@@ -1,29 +1,40 @@
-"""The text encoder learns, before the diffusion model starts, to say what a caption asks for.
+"""The text encoder learns, before the diffusion model starts, to plan the picture that a caption asks for.
 
-Every position from the end-of-text token on sees the whole caption (the attention is causal), so
-those states are trained to carry concept, background, size and position linearly, together with a
-thumbnail of the glyph. The U-Net then has a text signal to listen to from its first step on.
+Every state of a caption is trained to hold a part of the plan (:mod:`.layout`), as far as the words read so
+far tell it (the attention is causal); those after the words hold it whole. So the U-Net needs not find out
+what words mean nor where things go: it has a rough picture to look at from its first step on, and what it
+learns about drawing holds for all concepts alike.
 """
 
 from __future__ import annotations
 
 import csv
 import random
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from .autoencoder import pictures_to_tensor
-from .captions import caption
+from .captions import AFTER, caption, filler_word
+from .layout import CODE, PARTS, PLANNED, PartCode, planned_code, signs
 from .parts import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, TextEncoder, Tokenizer
-from .scenes import POSITIONS, SIZES, Scene, glyph_image, sample_scene
+from .scenes import sample_topic
 from .tokenizer import CONTEXT, build_tokenizer
-from .vocabulary import COLOURS, Concept
+from .vocabulary import Concept
 
-WIDTH = 128
-THUMBNAIL = 8
+WIDTH, DEPTH, HEADS, INNER = 256, 3, 4, 1280
+MERGES = 4000
+BATCH = 64
+#: Weight of the states among the words, which know only what was read so far.
+EARLY = 0.1
+#: Share of captions that ask for nothing: empty, or of words without meaning. Guidance starts from them.
+BLANK_SHARE = 0.05
+#: Share of batches that pay for the places near the end of the context.
+FULL_SHARE = 0.15
+SAVE_SECONDS = 120.0
 
 
 def build_text_encoder(tokenizer: Tokenizer) -> TextEncoder:
@@ -31,9 +42,9 @@ def build_text_encoder(tokenizer: Tokenizer) -> TextEncoder:
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=WIDTH,
-        intermediate_size=4 * WIDTH,
-        num_hidden_layers=2,
-        num_attention_heads=4,
+        intermediate_size=INNER,
+        num_hidden_layers=DEPTH,
+        num_attention_heads=HEADS,
         max_position_embeddings=CONTEXT,
         projection_dim=WIDTH,
         bos_token_id=tokenizer.bos_token_id,
@@ -52,77 +63,130 @@ def encode_captions(
     return states
 
 
-class Questions(nn.Module):
-    """Linear read-outs of a text state; used in training only, not shipped."""
-
-    thumbnails: Tensor
-
-    def __init__(self, concepts: list[Concept]) -> None:
-        super().__init__()
-        self.concepts = {concept.key: index for index, concept in enumerate(concepts)}
-        self.choices: list[list[str | None]] = [[None, *COLOURS], list(SIZES), [None, *POSITIONS]]
-        self.concept = nn.Linear(WIDTH, len(concepts))
-        self.others = nn.ModuleList(nn.Linear(WIDTH, len(choice)) for choice in self.choices)
-        self.thumbnail = nn.Linear(WIDTH, 3 * THUMBNAIL**2)
-        self.register_buffer("thumbnails", torch.stack([_thumbnail(concept) for concept in concepts]))
-
-    def loss(self, states: Tensor, scenes: list[Scene], named: Tensor) -> Tensor:
-        """Mean error of all answers; ``named`` (n,) marks captions that are not empty."""
-        target = torch.tensor([self.concepts[scene.concept.key] for scene in scenes])
-        total = F.cross_entropy(self.concept(states)[named], target[named])
-        total = total + F.mse_loss(self.thumbnail(states)[named], self.thumbnails[target[named]])
-        names = ("background", "size", "position")
-        for head, choice, name in zip(self.others, self.choices, names, strict=True):
-            answers = torch.tensor([choice.index(getattr(scene, name)) for scene in scenes])
-            total = total + F.cross_entropy(head(states)[named], answers[named])
-        return total
+def blank_caption(rng: random.Random) -> str:
+    """A caption that asks for nothing."""
+    words = rng.choice([0, 0, 1, 2, 4])
+    join = rng.choice([" ", ", "])
+    return join.join(rng.choice(AFTER) if rng.random() < 0.5 else filler_word(rng) for _ in range(words))
 
 
-def _thumbnail(concept: Concept) -> Tensor:
-    glyph = glyph_image(concept.glyph)
-    side = max(glyph.size)
-    canvas = glyph.crop((0, 0, 0, 0)).resize((side, side))
-    canvas.paste(glyph, ((side - glyph.width) // 2, (side - glyph.height) // 2))
-    flat = canvas.convert("RGBA").resize((THUMBNAIL, THUMBNAIL))
-    flat.paste(flat.convert("RGB"), (0, 0), flat)
-    return pictures_to_tensor([flat.convert("RGB")]).flatten()
+class Lessons:
+    """Captions with their plans, in batches of captions of like length."""
+
+    def __init__(self, concepts: list[Concept], tokenizer: Tokenizer, code: PartCode, seed: int) -> None:
+        self._concepts, self._tokenizer, self._code = concepts, tokenizer, code
+        self._rng = random.Random(seed)
+
+    def _one(self) -> tuple[list[int], Tensor]:
+        if self._rng.random() < BLANK_SHARE:
+            return self._tokenizer(blank_caption(self._rng)).input_ids, torch.zeros(PARTS, CODE)
+        topic = sample_topic(self._rng, self._concepts)
+        return self._tokenizer(caption(self._rng, topic)).input_ids, planned_code(self._code, topic)
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Without end: ids (n, length), plans (n, PARTS, CODE), and the number of words' tokens (n,)."""
+        while True:
+            lessons = sorted((self._one() for _ in range(8 * BATCH)), key=lambda lesson: len(lesson[0]))
+            groups = [lessons[start : start + BATCH] for start in range(0, len(lessons), BATCH)]
+            self._rng.shuffle(groups)
+            for group in groups:
+                longest = min(CONTEXT, len(group[-1][0]) + PARTS)
+                length = CONTEXT if self._rng.random() < FULL_SHARE else longest
+                ids = torch.full((len(group), length), self._tokenizer.eos_token_id)
+                for row, (tokens, _) in enumerate(group):
+                    ids[row, : len(tokens)] = torch.tensor(tokens[:length])
+                counts = torch.tensor([len(tokens) - 1 for tokens, _ in group])
+                yield ids, torch.stack([plan for _, plan in group]), counts
 
 
-def _tokenizer(concepts: list[Concept], work: Path, rng: random.Random) -> Tokenizer:
+def plan_loss(states: Tensor, plans: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """The training loss of ``states`` (n, length, width), and the code's error after the words alone."""
+    length = states.shape[1]
+    places = torch.arange(length)
+    ended = (places >= counts[:, None]).float()
+    wanted = plans[:, places % PARTS]
+    # The first state sees no word at all: it says nothing.
+    wanted[:, 0] = 0.0
+    error = (states[..., :CODE] - wanted).square().mean(2)
+    weight = ended + EARLY * (1 - ended)
+    sign_error = F.mse_loss(states[..., CODE:PLANNED], signs(ended))
+    after = (error * ended).sum() / ended.sum()
+    return (error * weight).sum() / weight.sum() + 0.1 * sign_error, after.detach()
+
+
+def load_tokenizer(
+    concepts: list[Concept], work: Path, captions: int = 20000, merges: int = MERGES
+) -> Tokenizer:
+    """The tokenizer in ``work``, made from captions if it is missing."""
     folder = work / "tokenizer"
     if not folder.exists():
-        captions = (caption(rng, sample_scene(rng, concepts)) for _ in range(8000))
-        build_tokenizer(captions).save_pretrained(folder)
+        rng = random.Random(21)
+        texts = [caption(rng, sample_topic(rng, concepts)) for _ in range(captions)]
+        texts += [word for concept in concepts for word in (*concept.names, *concept.synonyms)] * 2
+        build_tokenizer(texts, merges).save_pretrained(folder)
     return CLIPTokenizer.from_pretrained(folder)
 
 
-def train(concepts: list[Concept], work: Path, steps: int) -> None:
-    """Build the tokenizer and train the encoder; both go to ``work``, the loss to ``work``/text.csv."""
-    rng = random.Random(21)
-    torch.manual_seed(21)
-    tokenizer = _tokenizer(concepts, work, rng)
-    encoder, questions = build_text_encoder(tokenizer).train(), Questions(concepts)
-    parameters = [*encoder.parameters(), *questions.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps, pct_start=0.1)
-    with (work / "text.csv").open("w", newline="") as stream:
+class Trainer:
+    """The state of a training: encoder, optimizer and the step count; kept in ``work``/text.pt."""
+
+    def __init__(self, work: Path, tokenizer: Tokenizer) -> None:
+        torch.manual_seed(21)
+        self.path = work / "text.pt"
+        self.encoder = build_text_encoder(tokenizer).train()
+        parameters = self.encoder.parameters()
+        self.optimizer = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+        self.step = 0
+        if self.path.exists():
+            state = torch.load(self.path, weights_only=True)
+            self.encoder.load_state_dict(state["encoder"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step = state["step"]
+
+    def save(self) -> None:
+        """Write the state, never leaving a half-written file."""
+        state = {
+            "encoder": self.encoder.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+        }
+        draft = self.path.with_suffix(".tmp")
+        torch.save(state, draft)
+        draft.replace(self.path)
+
+    def update(self, loss: Tensor, rate: float) -> None:
+        """One optimizer step at learning rate ``rate``."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * min(1.0, (self.step + 1) / 200)
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+
+
+def train(concepts: list[Concept], work: Path, minutes: float, rate: float, last_rate: float) -> None:
+    """Train for ``minutes`` from where ``work`` stands; the loss goes to ``work``/text.csv."""
+    tokenizer = load_tokenizer(concepts, work)
+    trainer = Trainer(work, tokenizer)
+    code = PartCode.loaded(work / "layout.pt", concepts)
+    lessons = Lessons(concepts, tokenizer, code, seed=21 + trainer.step).batches()
+    start = saved = time.monotonic()
+    recent: list[float] = []
+    with (work / "text.csv").open("a", newline="") as stream:
         log = csv.writer(stream)
-        for step in range(steps):
-            scenes = [sample_scene(rng, concepts) for _ in range(64)]
-            captions = [caption(rng, scene) for scene in scenes]
-            # Captions are short: only some steps pay for the places near the end of the context.
-            length = rng.choice([26, 26, 40, CONTEXT])
-            states = encode_captions(tokenizer, encoder, captions, length)
-            # One random place of the padding each time, and the last one, stand for all of them.
-            place = rng.randint(20, length - 2)
-            named = torch.tensor([bool(text) for text in captions])
-            loss = questions.loss(states[:, place], scenes, named)
-            loss = loss + questions.loss(states[:, -1], scenes, named)
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-            schedule.step()
-            if step % 20 == 0:
-                log.writerow([step, f"{float(loss.detach()) / 2:.4f}"])
+        while (share := (time.monotonic() - start) / (60 * minutes)) < 1.0:
+            ids, plans, counts = next(lessons)
+            loss, after = plan_loss(trainer.encoder(ids).last_hidden_state, plans, counts)
+            trainer.update(loss, rate * (last_rate / rate) ** share)
+            recent.append(float(after))
+            if trainer.step % 50 == 0:
+                seconds = int(time.monotonic() - start)
+                log.writerow([trainer.step, f"{sum(recent) / len(recent):.5f}", seconds])
                 stream.flush()
-    encoder.save_pretrained(work / "text_encoder")
+                recent.clear()
+            if time.monotonic() - saved > SAVE_SECONDS:
+                trainer.save()
+                saved = time.monotonic()
+    trainer.save()
+    trainer.encoder.save_pretrained(work / "text_encoder")

@@ -1,21 +1,27 @@
 """The concepts the embedded checkpoint can draw, and the words that name them.
 
-A concept is one glyph of Noto Color Emoji. Its own words stand in :data:`CONCEPTS`; further synonyms
-come from the annotations of Unicode's CLDR, where they are unambiguous among the chosen concepts.
+A concept is one glyph of Noto Color Emoji: every emoji of Unicode's CLDR that the font draws, but for
+flags, keycaps, skin tones and variants of one role by gender. Its names are CLDR's; the words people type
+first stand in :data:`COMMON` and go before those. Keywords of CLDR are added where one concept has a claim to
+them.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 import xml.etree.ElementTree as ElementTree
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-CLDR_FILE = Path("/usr/share/unicode/cldr/common/annotations/en.xml")
+from .glyphs import EMOJI_FORM, can_draw
 
-#: One line per concept: glyph, then its names; the first name is the concept's key. The words that people
-#: type first stand first: short trainings keep to the head of the table.
-CONCEPTS = """
+CLDR_FOLDER = Path("/usr/share/unicode/cldr/common")
+CLDR_FILES = (CLDR_FOLDER / "annotations/en.xml", CLDR_FOLDER / "annotationsDerived/en.xml")
+
+#: One line per concept: glyph, then the names people type; the first is the concept's key.
+COMMON = """
 🐱 cat, kitten, kitty
 🐶 dog, puppy, maltese puppy, puppy dog, doggy
 ☀ sun, sunshine
@@ -133,11 +139,16 @@ CONCEPTS = """
 
 #: CLDR keywords that say too little about the picture, or mean something else in a prompt.
 VAGUE = frozenset({
-    "wise", "bearer", "pretty", "spots", "female", "rays", "weather", "danger", "tool", "sweat",
-    "plant", "falling", "food", "hot", "ear", "soft", "breakfast", "steaming", "instrument", "music",
-    "video", "cell", "personal", "engine", "delivery", "passenger", "resort", "death", "young",
+    "wise", "bearer", "pretty", "spots", "female", "male", "rays", "weather", "danger", "tool", "sweat",
+    "plant", "falling", "food", "hot", "cold", "ear", "soft", "breakfast", "steaming", "instrument",
+    "music", "video", "cell", "personal", "engine", "delivery", "passenger", "resort", "death", "young",
     "father", "spouting", "lock", "africa", "europe", "maze", "jack", "pc", "european", "hoop",
-    "password",
+    "password", "and", "in", "on", "with", "a", "the", "of", "small", "big", "large", "little", "tiny",
+    "huge", "giant", "two", "three", "four", "one", "left", "right", "top", "bottom", "corner", "center",
+    "background", "next", "to", "above", "below", "beside", "over", "under", "old", "new", "happy",
+    "cute", "beautiful", "nice", "animal", "person", "face", "button", "symbol", "sign", "nature",
+    "drink", "sport", "object", "building", "vehicle", "adult", "body", "gesture", "emotion", "color",
+    "colour",
 })  # fmt: skip
 
 #: Background colours that a prompt can name, as RGB 0..255.
@@ -159,9 +170,16 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 COLOUR_ALIASES: dict[str, str] = {"grey": "gray", "violet": "purple"}
 
 
+#: The code point that joins several glyphs to one.
+JOINER = "\u200d"
+_GENDER_SIGNS = frozenset("♀♂")
+_PEOPLE = frozenset("👨👩🧑")
+_CHILDREN = frozenset("👦👧🧒")
+
+
 @dataclass(frozen=True)
 class Concept:
-    """One drawable thing: its key, its glyph, its own names, and single words from CLDR."""
+    """One drawable thing: its key, its glyph, its own names, and further words from CLDR."""
 
     key: str
     glyph: str
@@ -169,38 +187,109 @@ class Concept:
     synonyms: tuple[str, ...]
 
 
-def _rows() -> dict[str, tuple[str, ...]]:
-    """Own names of each glyph, in table order."""
-    rows = (line.split(" ", 1) for line in CONCEPTS.strip().splitlines())
+@dataclass(frozen=True)
+class Annotation:
+    """What CLDR says of one emoji: its name and its keywords, in lower-case ASCII."""
+
+    name: str
+    keywords: tuple[str, ...]
+
+
+def common_names() -> dict[str, tuple[str, ...]]:
+    """The names in :data:`COMMON` by glyph, in table order."""
+    rows = (line.split(" ", 1) for line in COMMON.strip().splitlines())
     return {glyph: tuple(word.strip() for word in words.split(",")) for glyph, words in rows}
 
 
 def concept_keys() -> list[str]:
-    """The key of every concept, in table order."""
-    return [names[0] for names in _rows().values()]
+    """The keys of the concepts in :data:`COMMON`, which come first among all."""
+    return [names[0] for names in common_names().values()]
 
 
-def read_keywords(path: Path = CLDR_FILE) -> dict[str, tuple[str, ...]]:
-    """English keywords of every emoji (glyph without variation selector -> lower-case phrases)."""
+def _plain(text: str) -> str:
+    """``text`` in lower-case ASCII letters, digits, hyphens and apostrophes."""
+    text = unicodedata.normalize("NFKD", text.lower().replace("’", "'"))
+    text = re.sub(r"[^a-z0-9' -]+", " ", text.encode("ascii", "ignore").decode())
+    return " ".join(text.split())
+
+
+def _is_left_out(glyph: str) -> bool:
+    """Flags, skin tones, keycaps and their digits."""
+    codes = [ord(letter) for letter in glyph]
+    if any(0x1F3FB <= code <= 0x1F3FF or 0x1F1E6 <= code <= 0x1F1FF or code == 0x20E3 for code in codes):
+        return True
+    return glyph.isascii() or any(0xE0000 <= code <= 0xE007F for code in codes)
+
+
+def read_annotations(files: tuple[Path, ...] = CLDR_FILES) -> dict[str, Annotation]:
+    """CLDR's English names and keywords by glyph (without :data:`EMOJI_FORM`), in CLDR's order."""
+    names: dict[str, str] = {}
     keywords: dict[str, tuple[str, ...]] = {}
-    for node in ElementTree.parse(path).iter("annotation"):
-        if node.get("type") is None and node.text:
-            words = tuple(word.strip().lower() for word in node.text.split("|"))
-            keywords[node.get("cp", "")] = words
-    return keywords
+    for file in files:
+        for node in ElementTree.parse(file).iter("annotation"):
+            glyph, text = node.get("cp", "").replace(EMOJI_FORM, ""), node.text or ""
+            if node.get("type") == "tts":
+                names[glyph] = _plain(text)
+            else:
+                keywords[glyph] = tuple(dict.fromkeys(_plain(word) for word in text.split("|")))
+    return {glyph: Annotation(name, keywords.get(glyph, ())) for glyph, name in names.items() if name}
 
 
-def load_concepts(path: Path = CLDR_FILE) -> list[Concept]:
-    """All concepts in table order, with those CLDR keywords that point to one of them only."""
-    names = _rows()
-    keywords = read_keywords(path)
+def base_of(glyph: str) -> str:
+    """The glyph that ``glyph`` is a variant of by gender or by the members of a family; else itself."""
+    parts = [part for part in glyph.split(JOINER) if part not in _GENDER_SIGNS]
+    if len(parts) > 1 and parts[0] in _PEOPLE:
+        if any(part in _CHILDREN for part in parts):
+            return "👪"
+        if "💋" in parts:
+            return "💏"
+        if "❤" in parts:
+            return "💑"
+        if parts[1] not in _PEOPLE | {"🤝"}:
+            parts[0] = "🧑"
+    return JOINER.join(parts)
+
+
+def _claims(own: dict[str, tuple[str, ...]], notes: dict[str, Annotation]) -> dict[str, str]:
+    """Who has a keyword: whom few others share it with, best the one whose name has it as a word."""
+    holders: dict[str, list[str]] = defaultdict(list)
+    for glyph in own:
+        for word in notes[glyph].keywords if glyph in notes else ():
+            holders[word].append(glyph)
+    taken = {name for names in own.values() for name in names}
+    owners: dict[str, str] = {}
+    for word, glyphs in holders.items():
+        if word in taken or word in VAGUE or word in COLOURS or word in COLOUR_ALIASES or len(word) < 2:
+            continue
+        named = [glyph for glyph in glyphs if word in " ".join(own[glyph]).split()]
+        if named and len(named) <= 4:
+            owners[word] = min(named, key=lambda glyph: len(notes[glyph].name))
+        elif len(glyphs) <= 2:
+            owners[word] = glyphs[0]
+    return owners
+
+
+def _all_names(notes: dict[str, Annotation]) -> dict[str, tuple[str, ...]]:
+    """The names of every glyph that is drawn: the common ones, its own, and those of its variants."""
+    common = common_names()
+    names = {glyph: list(words) for glyph, words in common.items()}
     taken = {name for own in names.values() for name in own}
-    taken |= {word for name in taken for word in name.split()}
-    taken |= COLOURS.keys() | COLOUR_ALIASES.keys() | VAGUE
-    counts = Counter(word for glyph in names for word in set(keywords.get(glyph, ())))
-    concepts = []
-    for glyph, own in names.items():
-        extra = [word for word in keywords.get(glyph, ()) if counts[word] == 1 and word not in taken]
-        usable = tuple(sorted(word for word in extra if word.isascii() and word.isalpha()))
-        concepts.append(Concept(own[0], glyph, own, usable))
-    return concepts
+    for glyph, note in notes.items():
+        base = base_of(glyph) if base_of(glyph) in notes else glyph
+        drawn = not _is_left_out(glyph) and "flag" not in note.name.split() and can_draw(base)
+        if drawn and note.name not in taken:
+            own = names.setdefault(base, [])
+            # A variant's name goes after the one that the drawn glyph has itself.
+            own.insert(0 if glyph == base and base not in common else len(own), note.name)
+            taken.add(note.name)
+    return {glyph: tuple(words) for glyph, words in names.items()}
+
+
+def load_concepts(files: tuple[Path, ...] = CLDR_FILES) -> list[Concept]:
+    """All concepts, those in :data:`COMMON` first, then in CLDR's order."""
+    notes = read_annotations(files)
+    names = _all_names(notes)
+    synonyms: dict[str, list[str]] = defaultdict(list)
+    for word, glyph in _claims(names, notes).items():
+        synonyms[glyph].append(word)
+    return [Concept(own[0], glyph, own, tuple(synonyms[glyph])) for glyph, own in names.items()]

@@ -1,0 +1,156 @@
+"""Where the U-Net's attention to the plan looks: given at the start, then taught.
+
+What a cell of the picture should show stands in the state of its own part of the plan (:mod:`.layout`).
+Each head of a text attention serves one piece, a sixteenth, of all parts: for a cell that shows this piece of
+its part it reads from the part's state what the piece holds; for other cells it looks at the first state,
+which says nothing. So a cell is told just its own pieces of the plan.
+
+What states offer (keys) and what heads read (values) follows from the plan's layout, so it is written
+into the weights before training. What a cell asks for (queries) must be learned, for a U-Net knows places
+only by what the edges' padding does to its features; heads are rewarded for looking at the right states
+while it learns (as the guided attention of "Efficiently Trainable Text-to-Speech System Based on Deep
+Convolutional Networks with Guided Attention", Tachibana et al., 2017).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import log2
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .layout import CODE, GRID, PART_SIDE, PARTS, PartCode
+from .parts import Unet
+
+#: A part has SPLIT x SPLIT pieces, and every text attention a head for each.
+SPLIT = 4
+HEADS = SPLIT * SPLIT
+#: On the lowest level a cell shows this many pieces along a side: they must not be written over each other.
+NEIGHBOURS = 2
+#: From this value of the state's sign on, the words have ended and the state tells the whole plan.
+ENDED = 1.0
+#: How strong the keys are at first: a query of length 1 can tell parts apart.
+KEY_GAIN = 4.0
+#: How strong what is read is at first, beside what the cell holds already.
+READ_GAIN = 0.5
+
+
+def _shown(cells: int) -> Tensor:
+    """Which of the pieces along a side each cell shows: (cells, GRID * SPLIT) of bool."""
+    pieces = GRID * SPLIT
+    size = pieces / cells
+    cell, piece = torch.arange(cells)[:, None] * size, torch.arange(pieces)
+    inside = (piece <= cell + size / 2) & (cell + size / 2 < piece + 1)
+    covered = (cell <= piece + 0.5) & (piece + 0.5 < cell + size)
+    return inside | covered
+
+
+@cache
+def right_parts(height: int, width: int) -> Tensor:
+    """Which part each cell's heads should look at: (HEADS, height * width, PARTS) of bool; none: no part."""
+    rows = _shown(height).view(height, GRID, SPLIT)
+    columns = _shown(width).view(width, GRID, SPLIT)
+    both = rows[:, None, :, None, :, None] & columns[None, :, None, :, None, :]
+    return both.permute(4, 5, 0, 1, 2, 3).reshape(HEADS, height * width, PARTS)
+
+
+class GuidedAttention:
+    """An attention processor of diffusers that notes how far its heads look elsewhere.
+
+    ``misses`` holds, after a forward, minus the log of the share of attention on the right states.
+    """
+
+    def __init__(self) -> None:
+        self.latent_shape: tuple[int, int] = (1, 1)
+        self.misses: list[Tensor] = []
+
+    def __call__(
+        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor, *_: Any, **__: Any
+    ) -> Tensor:
+        """Attention of ``hidden_states`` (n, cells, c) to ``encoder_hidden_states`` (n, tokens, width)."""
+        count, cells = hidden_states.shape[:2]
+        query, key, value = (
+            part.view(count, -1, attn.heads, part.shape[-1] // attn.heads).transpose(1, 2)
+            for part in (
+                attn.to_q(hidden_states),
+                attn.to_k(encoder_hidden_states),
+                attn.to_v(encoder_hidden_states),
+            )
+        )
+        looks = (query @ key.transpose(2, 3) * attn.scale).softmax(dim=3)
+        self.misses.append(self._miss(looks, encoder_hidden_states, cells))
+        output = (looks @ value).transpose(1, 2).reshape(count, cells, -1)
+        projected: Tensor = attn.to_out[0](output)
+        return projected
+
+    def _miss(self, looks: Tensor, states: Tensor, cells: int) -> Tensor:
+        height, width = self.latent_shape
+        step = round((height * width / cells) ** 0.5)
+        parts = right_parts(height // step, width // step)
+        ended = states[..., CODE + PARTS] > ENDED
+        tokens = torch.arange(states.shape[1])
+        right = parts[:, :, tokens % PARTS] & ended[:, None, None]
+        nowhere = ~parts.any(2, keepdim=True) & (tokens == 0)
+        share = (looks * (right | nowhere)).sum(3).clamp_min(1e-4)
+        # Captions that ask for nothing have no plan to look at.
+        asked = (states[..., :CODE] * ended[..., None]).abs().amax(dim=(1, 2)) > 0.05
+        return -(share.log() * asked[:, None, None]).mean()
+
+
+def guide(unet: Unet) -> GuidedAttention:
+    """Put one processor into every text attention of ``unet``; it is returned."""
+    processor = GuidedAttention()
+    kept = {name: processor if ".attn2." in name else other for name, other in unet.attn_processors.items()}
+    unet.set_attn_processor(kept)
+    return processor
+
+
+def pieces_of(code: PartCode) -> Tensor:
+    """What a part's code says of its pieces' pixels: (HEADS, pixels of a piece * 3, CODE)."""
+    side = PART_SIDE // SPLIT
+    pixels = code.axes.view(SPLIT, side, SPLIT, side, 3, CODE).transpose(1, 2)
+    return pixels.reshape(HEADS, -1, CODE) / code.scale
+
+
+def part_names(channels: int) -> Tensor:
+    """Keys (channels, PARTS + 1) by which heads tell parts, from their marks, and ended words from others.
+
+    Parts have their numbers in binary: few channels are enough.
+    """
+    names = torch.zeros(channels, PARTS + 1)
+    digits = int(log2(PARTS))
+    bits = torch.arange(PARTS) >> torch.arange(digits)[:, None] & 1
+    names[:digits, :PARTS] = 2.0 * bits - 1.0
+    names[digits, PARTS] = 1.0
+    return names
+
+
+def teach_reading(unet: Unet, code: PartCode) -> None:
+    """Write into every text attention of ``unet`` what states offer and what its heads read.
+
+    A head reads as many principal components of its piece as it has channels.
+    """
+    generator = torch.Generator().manual_seed(43)
+    pieces = pieces_of(code)
+    axes = torch.linalg.eigh(torch.einsum("hpc,hqc->pq", pieces, pieces))[1].flip(1)
+    head = torch.arange(HEADS)
+    place = head // SPLIT % NEIGHBOURS * NEIGHBOURS + head % SPLIT % NEIGHBOURS
+    for name, attention in unet.named_modules():
+        if not name.endswith(".attn2"):
+            continue
+        channels, width = attention.to_v.weight.shape
+        wide = channels // HEADS
+        read = torch.zeros(HEADS, wide, width)
+        read[:, :, :CODE] = axes[:, :wide].T @ pieces
+        offered = torch.zeros(HEADS, wide, width)
+        offered[:, :, CODE : CODE + PARTS + 1] = KEY_GAIN * part_names(wide)
+        free = torch.linalg.qr(torch.randn(channels, NEIGHBOURS**2 * wide, generator=generator))[0]
+        written = free.view(channels, NEIGHBOURS**2, wide)[:, place]
+        with torch.no_grad():
+            attention.to_k.weight.copy_(offered.view(channels, width))
+            attention.to_v.weight.copy_(read.view(channels, width))
+            attention.to_out[0].weight.copy_(READ_GAIN * written.reshape(channels, channels))
+            attention.to_out[0].bias.zero_()
+            attention.to_q.weight.mul_(0.1)

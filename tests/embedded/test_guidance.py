@@ -1,0 +1,120 @@
+"""Where the text attention looks, and what it reads there."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("diffusers")
+
+from sdapi_compat.embedded.train.diffusion import build_unet  # noqa: E402
+from sdapi_compat.embedded.train.guidance import (  # noqa: E402
+    HEADS,
+    NEIGHBOURS,
+    SPLIT,
+    guide,
+    part_names,
+    pieces_of,
+    right_parts,
+    teach_reading,
+)
+from sdapi_compat.embedded.train.layout import (  # noqa: E402
+    CODE,
+    PART_SIDE,
+    PARTS,
+    PartCode,
+    planned_states,
+)
+from sdapi_compat.embedded.train.text import WIDTH  # noqa: E402
+from sdapi_compat.embedded.train.tokenizer import CONTEXT  # noqa: E402
+
+COLOURS = 3
+
+
+@pytest.fixture(scope="module")
+def code() -> PartCode:
+    """Any orthonormal axes."""
+    torch.manual_seed(3)
+    axes = torch.linalg.qr(torch.randn(PART_SIDE**2 * COLOURS, CODE))[0]
+    return PartCode(torch.zeros(PART_SIDE**2 * COLOURS), axes, 2.0)
+
+
+@pytest.mark.parametrize("side", [16, 32])
+def test_each_cell_has_one_head_that_looks_at_its_own_part(side: int) -> None:
+    right = right_parts(side, side)
+    assert right.shape == (HEADS, side * side, PARTS)
+    assert bool((right.sum((0, 2)) == 1).all())
+    corners = ((0, 0, 0, 0), (side - 1, side - 1, HEADS - 1, 15), (0, side - 1, SPLIT - 1, 3))
+    for row, column, head, part in corners:
+        assert bool(right[head, row * side + column, part])
+
+
+def test_a_larger_cell_is_told_all_its_pieces() -> None:
+    right = right_parts(4, 4)
+    for part in range(PARTS):
+        assert bool(right[:, part, part].all())
+        assert int(right[:, part].sum()) == HEADS
+    assert bool((right_parts(8, 8).sum((0, 2)) == NEIGHBOURS**2).all())
+
+
+@pytest.mark.parametrize("shape", [(12, 8), (8, 12), (6, 6), (24, 16), (10, 7)])
+def test_every_cell_of_other_shapes_is_told_something(shape: tuple[int, int]) -> None:
+    right = right_parts(*shape)
+    assert bool(right.any(2).any(0).all())
+    assert int(right.sum(2).max()) == 1
+
+
+def test_pieces_are_a_parts_pixels(code: PartCode) -> None:
+    codes = torch.randn(5, CODE)
+    pixels = code.decode(codes).view(5, PART_SIDE, PART_SIDE, COLOURS)
+    side = PART_SIDE // SPLIT
+    found = torch.einsum("hpc,nc->nhp", pieces_of(code), codes)
+    assert torch.allclose(found[:, 1], pixels[:, :side, side : 2 * side].reshape(5, -1), atol=1e-5)
+    assert torch.allclose(found[:, SPLIT], pixels[:, side : 2 * side, :side].reshape(5, -1), atol=1e-5)
+
+
+def test_what_one_cell_is_told_of_its_pieces_can_be_told_apart(code: PartCode) -> None:
+    unet = build_unet(code)
+    for block in (unet.mid_block, unet.down_blocks[2]):
+        attention = block.attentions[0].transformer_blocks[0].attn2
+        written = attention.to_out[0].weight.detach().view(len(attention.to_out[0].weight), HEADS, -1)
+        together = written[:, [0, 1, SPLIT, SPLIT + 1]].flatten(1)
+        assert int(torch.linalg.matrix_rank(together)) == together.shape[1]
+
+
+@pytest.mark.parametrize("channels", [6, 12, 48])
+def test_every_part_has_a_name_of_its_own(channels: int) -> None:
+    names = part_names(channels)
+    assert names.shape == (channels, PARTS + 1)
+    assert len(names.T.unique(dim=0)) == PARTS + 1
+    likeness = names[:, :PARTS].T @ names[:, :PARTS]
+    assert bool((likeness.argmax(1) == torch.arange(PARTS)).all())
+
+
+def test_a_query_for_a_part_finds_it_and_a_query_for_nothing_finds_the_first_state(code: PartCode) -> None:
+    unet = build_unet()
+    teach_reading(unet, code)
+    attention = unet.mid_block.attentions[0].transformer_blocks[0].attn2
+    states = planned_states(torch.randn(1, PARTS, CODE), torch.tensor([5]), CONTEXT, WIDTH)
+    with torch.no_grad():
+        keys = attention.to_k(states)[0].view(CONTEXT, HEADS, -1)[:, 0]
+    names = part_names(keys.shape[1])
+    asks_for_six = 12.0 * (names[:, 6] + names[:, PARTS])
+    asks_for_nothing = -12.0 * names[:, PARTS]
+    looks = (torch.stack([asks_for_six, asks_for_nothing]) @ keys.T * attention.scale).softmax(1)
+    assert float(looks[0, [6, 22, 38, 54, 70]].sum()) > 0.9
+    assert float(looks[1, 0]) > 0.9
+
+
+def test_misses_are_small_where_all_look_right_and_large_elsewhere(code: PartCode) -> None:
+    processor = guide(build_unet(code))
+    processor.latent_shape = (64, 64)
+    states = planned_states(torch.randn(1, PARTS, CODE), torch.tensor([5]), CONTEXT, WIDTH)
+    right = right_parts(16, 16)
+    looks = torch.zeros(1, HEADS, 256, CONTEXT)
+    for head in range(HEADS):
+        for cell in range(256):
+            (parts,) = right[head, cell].nonzero(as_tuple=True)
+            looks[0, head, cell, int(parts[0]) + PARTS if len(parts) else 0] = 1.0
+    assert float(processor._miss(looks, states, 256)) == 0.0
+    assert float(processor._miss(looks.roll(3, 3), states, 256)) > 3.0
