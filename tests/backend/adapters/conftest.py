@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +76,40 @@ def write_adapter(tmp_path: Path) -> Callable[..., Any]:
         return LoraFile(path.stem, path.stem, path, {"a dictionary": {"has": "no hash"}})
 
     return write
+
+
+@pytest.fixture
+def model(tiny_model: Any) -> Iterator[Any]:
+    """The tiny model; a test that leaves a trace in it fails."""
+    from tests.backend.adapters.applying import same, weights_of
+
+    before = weights_of(tiny_model)
+    yield tiny_model
+    assert same(weights_of(tiny_model), before)
+
+
+@pytest.fixture
+def adapters(model: Any) -> Iterator[Any]:
+    """What is applied to it, taken back at the end."""
+    from sdapi_compat.backend.adapters.apply import AdapterSet
+
+    made = AdapterSet(model)
+    yield made
+    made.apply(())
+
+
+@pytest.fixture
+def lora(random: Callable[..., Any], write_adapter: Callable[..., Any]) -> Any:
+    """A LoRA for a query projection of the UNet (64, 64) and for fc1 of the text encoder (16, 8)."""
+    import torch
+
+    from tests.backend.adapters.applying import KOHYA_FC1, KOHYA_QUERY
+
+    tensors = {
+        f"{KOHYA_QUERY}.lora_up.weight": random(64, 4),
+        f"{KOHYA_QUERY}.lora_down.weight": random(4, 64),
+        f"{KOHYA_QUERY}.alpha": torch.tensor(2.0),
+        f"{KOHYA_FC1}.lora_up.weight": random(16, 2),
+        f"{KOHYA_FC1}.lora_down.weight": random(2, 8),
+    }
+    return write_adapter("lora.safetensors", tensors)
