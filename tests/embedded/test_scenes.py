@@ -36,9 +36,9 @@ def test_plain_scene_is_the_same_every_time_and_varied_one_is_not() -> None:
 def test_position_is_where_the_glyph_goes(position: str, left: bool, top: bool | None) -> None:
     drawn = ink(render(plain_scene(Topic((CAT,), "white", position=position)), 64), "white")
     rows, columns = np.nonzero(drawn)
-    assert (columns.mean() < 32) is left
+    assert bool(columns.mean() < 32) is left
     if top is not None:
-        assert (rows.mean() < 32) is top
+        assert bool(rows.mean() < 32) is top
 
 
 def test_pairs_stand_as_the_relation_says() -> None:

@@ -276,7 +276,8 @@ def _all_names(notes: dict[str, Annotation]) -> dict[str, tuple[str, ...]]:
     taken = {name for own in names.values() for name in own}
     for glyph, note in notes.items():
         base = base_of(glyph) if base_of(glyph) in notes else glyph
-        drawn = not _is_left_out(glyph) and "flag" not in note.name.split() and can_draw(base)
+        named_out = {"flag", "keycap"} & set(note.name.split())
+        drawn = not _is_left_out(glyph) and not named_out and can_draw(base)
         if drawn and note.name not in taken:
             own = names.setdefault(base, [])
             # A variant's name goes after the one that the drawn glyph has itself.
