@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-WIDTH = 128
+WIDTH = 256
 STEPS = 1
 
 

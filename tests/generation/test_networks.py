@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-CONTEXT, INNER = 128, 96
+CONTEXT, INNER = 256, 96
 STEPS = 3
 
 
