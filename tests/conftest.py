@@ -21,6 +21,9 @@ from PIL import Image
 
 from tests.parity.table import Table
 
+# The suite runs in two processes; more threads than cores would wait for each other. Before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 300.0
 STOP_SECONDS = 20.0

@@ -18,7 +18,7 @@ from sdapi_compat.embedded.train.embedding import (
     slotted_caption,
     teal_scene,
 )
-from sdapi_compat.embedded.train.frozen import encode_pictures
+from sdapi_compat.embedded.train.frozen import encode_pictures, predict
 from sdapi_compat.embedded.train.retrieval import to_lab
 from sdapi_compat.embedded.train.scenes import render
 from sdapi_compat.embedded.train.text import encode_captions
@@ -81,7 +81,7 @@ def test_with_it_teal_is_denoised_better_than_with_the_first_guess(
     word = Word(frozen, EmbeddingRun.first_guess)
 
     def error() -> float:
-        return float((frozen.unet(noisy, times, word.encode(captions)).sample - target).square().mean())
+        return float((predict(frozen, noisy, times, word.encode(captions)) - target).square().mean())
 
     with torch.no_grad():
         guessed = error()

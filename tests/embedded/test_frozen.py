@@ -13,12 +13,14 @@ from torch import nn
 
 from sdapi_compat.embedded import CHECKPOINT_DIR
 from sdapi_compat.embedded.train.autoencoder import psnr
+from sdapi_compat.embedded.train.diffusion import GUIDANCE
 from sdapi_compat.embedded.train.frozen import (
     SceneShelf,
     batch_of,
     denoising_loss,
     encode_pictures,
     optimise,
+    predict,
     read_config,
 )
 from sdapi_compat.embedded.train.text import encode_captions
@@ -59,6 +61,22 @@ def test_scenes_are_painted_as_wished(frozen: Any, concepts: Any) -> None:
     shelf.fill(8, 2)
     latents, _ = shelf.draw(8, 1)
     assert torch.allclose(latents, encode_pictures(frozen, [black]))
+
+
+def test_what_it_predicts_is_guided_and_learned_on_the_prompts_side(frozen: Any) -> None:
+    torch.manual_seed(2)
+    noisy, times = torch.randn(2, 4, 16, 16), torch.tensor([900, 300])
+    states, nothing = (
+        encode_captions(frozen.tokenizer, frozen.encoder, texts)
+        for texts in (["a cat", "two hearts"], ["", ""])
+    )
+    states.requires_grad_(True)
+    predicted = predict(frozen, noisy, times, states)
+    asked, blank = (frozen.unet(noisy, times, given).sample for given in (states, nothing))
+    assert torch.allclose(predicted, blank + GUIDANCE * (asked - blank), atol=1e-4)
+    (slope,) = torch.autograd.grad(predicted.sum(), states)
+    (plain,) = torch.autograd.grad(asked.sum(), states)
+    assert torch.allclose(slope, GUIDANCE * plain, atol=1e-3)
 
 
 def test_the_loss_is_of_the_kind_the_model_was_trained_with(frozen: Any, concepts: Any) -> None:

@@ -17,7 +17,7 @@ from sdapi_compat.backend.families import Conditioning
 from sdapi_compat.backend.policy import DeviceFlags, DevicePolicy
 from sdapi_compat.backend.single_file import load_single_file
 from sdapi_compat.embedded.train.captions import caption
-from sdapi_compat.embedded.train.frozen import encode_pictures, load_frozen
+from sdapi_compat.embedded.train.frozen import encode_pictures, load_frozen, predict
 from sdapi_compat.embedded.train.inpainting import (
     GREY,
     MASKS,
@@ -101,10 +101,9 @@ def test_under_a_mask_of_everything_it_draws_much_as_the_model(
     noise, times = torch.randn_like(latents), torch.full((len(latents),), 700)
     noisy = frozen.scheduler.add_noise(latents, noise, times)
     target = frozen.scheduler.get_velocity(latents, noise, times)
-    wide = load_frozen(companions.inpainting).unet
     with torch.no_grad():
-        own = wide(torch.cat([noisy, seen], dim=1), times, states).sample
-        models = frozen.unet(noisy, times, states).sample
+        own = predict(load_frozen(companions.inpainting), noisy, times, states, seen)
+        models = predict(frozen, noisy, times, states)
     # So short a training costs a little of what the model can do.
     assert (own - target).square().mean() < 2.0 * (models - target).square().mean()
 

@@ -74,10 +74,10 @@ def test_text_training_learns_and_goes_on_where_it_stopped(tmp_path: Path, monke
     trainer = text.Trainer(tmp_path, tokenizer)
     errors = []
     for _ in range(60):
-        ids, plans, counts = next(lessons)
+        ids, plans, counts, weights = next(lessons)
         assert ids.shape[1] <= CONTEXT
         assert bool((ids[torch.arange(len(ids)), counts] == tokenizer.eos_token_id).all())
-        loss, after = text.plan_loss(trainer.encoder(ids).last_hidden_state, plans, counts)
+        loss, after = text.plan_loss(trainer.encoder(ids).last_hidden_state, plans, counts, weights)
         trainer.update(loss, 2e-3)
         errors.append(float(after))
     assert sum(errors[-10:]) < 0.7 * sum(errors[:10])
@@ -101,7 +101,11 @@ def test_unet_ignores_at_first_what_the_plan_does_not_use(code: PartCode) -> Non
     assert float(differs.abs().max()) > 1e-4
 
 
-def test_diffusion_training_writes_a_state_to_go_on_from(tmp_path: Path) -> None:
+@pytest.mark.parametrize("blank_share", [0.0, 0.5, 1.0])
+def test_diffusion_training_writes_a_state_to_go_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank_share: float
+) -> None:
+    monkeypatch.setattr(diffusion, "BLANK_SHARE", blank_share)
     rng = random.Random(1)
     pictures = [render(sample_scene(rng, CONCEPTS), 64) for _ in range(8)]
     build(pictures_to_tensor(pictures)).save_pretrained(tmp_path / "vae")

@@ -12,8 +12,6 @@ from torch import Tensor
 from sdapi_compat.sampling.ask import Denoise, NoisePrediction, PredictNoise
 from sdapi_compat.sampling.noise_schedule import NoiseSchedule, scaled_linear_alphas_cumprod
 
-torch.set_num_threads(1)
-
 
 class Ran(NamedTuple):
     """A sampler's result and everything it asked."""

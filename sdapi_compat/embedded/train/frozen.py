@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
 from .autoencoder import pictures_to_tensor
 from .captions import caption
-from .diffusion import training_noise
+from .diffusion import GUIDANCE, guided, training_noise
 from .parts import (
     Autoencoder,
     AutoencoderKL,
@@ -31,6 +30,7 @@ from .parts import (
     UNet2DConditionModel,
 )
 from .scenes import Scene, render, sample_scene
+from .text import encode_captions
 from .vocabulary import Concept
 
 #: Share of a training in which the learning rate rises.
@@ -98,13 +98,26 @@ def encode_pictures(model: FrozenModel, pictures: Sequence[Image.Image]) -> Tens
     return latents.contiguous()
 
 
+def predict(
+    model: FrozenModel, noisy: Tensor, times: Tensor, states: Tensor, extra: Tensor | None = None
+) -> Tensor:
+    """What the U-Net says of ``noisy`` latents (n, 4, side, side) at the guidance scale it was trained for.
+
+    ``states``: (n, 77, width). ``extra``: more input channels (n, c, side, side), which stay without noise.
+    Gradients flow through the prompt's side alone, as when the model was trained.
+    """
+    inputs = noisy if extra is None else torch.cat([noisy, extra], dim=1)
+    inputs = inputs.to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        nothing = encode_captions(model.tokenizer, model.encoder, [""]).expand_as(states)
+        without: Tensor = model.unet(inputs, times, nothing).sample
+    return guided(model.unet(inputs, times, states).sample, without, GUIDANCE)
+
+
 def denoising_loss(
     model: FrozenModel, latents: Tensor, states: Tensor, extra: Tensor | None = None
 ) -> Tensor:
-    """Mean squared error of what the U-Net predicts at random times, for clean scaled ``latents``.
-
-    ``states``: (n, 77, width). ``extra``: more input channels (n, c, side, side), which stay without noise.
-    """
+    """Mean squared error of :func:`predict` at random times, for clean scaled ``latents``."""
     times = torch.randint(model.scheduler.config.num_train_timesteps, (len(latents),))
     noise = training_noise(latents)
     noisy = model.scheduler.add_noise(latents, noise, times)
@@ -112,9 +125,9 @@ def denoising_loss(
         target = model.scheduler.get_velocity(latents, noise, times)
     else:
         target = noise
-    inputs = noisy if extra is None else torch.cat([noisy, extra], dim=1)
-    predicted: Tensor = model.unet(inputs.to(memory_format=torch.channels_last), times, states).sample
-    return F.mse_loss(predicted, target)
+    # As when the model was trained: gradients would count GUIDANCE-fold.
+    loss: Tensor = (predict(model, noisy, times, states, extra) - target).square().mean() / GUIDANCE
+    return loss
 
 
 def batch_of(side: int) -> int:

@@ -19,15 +19,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .captions import AFTER, caption, filler_word
-from .layout import CODE, PARTS, PLANNED, PartCode, planned_code, signs
+from .layout import CODE, PARTS, PLANNED, PartCode, planned_code, signs, thumbnail
 from .parts import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, TextEncoder, Tokenizer
-from .scenes import sample_topic
+from .scenes import Scene, Topic, sample_topic
 from .tokenizer import CONTEXT, build_tokenizer
-from .vocabulary import Concept
+from .vocabulary import COLOURS, Concept
 
 WIDTH, DEPTH, HEADS, INNER = 256, 3, 4, 1280
 MERGES = 4000
 BATCH = 64
+#: Mean square by which half of all plans differ from their empty backgrounds. Errors of fainter plans, such
+#: as that of a pale thing on white, weigh more, up to so many times: they would hardly count as they are.
+USUAL_CONTRAST, MOST_WEIGHT = 0.4, 5.0
 #: Weight of the states among the words, which know only what was read so far.
 EARLY = 0.1
 #: Share of captions that ask for nothing: empty, or of words without meaning. Guidance starts from them.
@@ -75,16 +78,25 @@ class Lessons:
 
     def __init__(self, concepts: list[Concept], tokenizer: Tokenizer, code: PartCode, seed: int) -> None:
         self._concepts, self._tokenizer, self._code = concepts, tokenizer, code
+        self._empty = {
+            name: code.encode(thumbnail(Scene(Topic((), name), rgb, ()))) for name, rgb in COLOURS.items()
+        }
         self._rng = random.Random(seed)
 
-    def _one(self) -> tuple[list[int], Tensor]:
+    def _one(self) -> tuple[list[int], Tensor, float]:
         if self._rng.random() < BLANK_SHARE:
-            return self._tokenizer(blank_caption(self._rng)).input_ids, torch.zeros(PARTS, CODE)
+            return self._tokenizer(blank_caption(self._rng)).input_ids, torch.zeros(PARTS, CODE), 1.0
         topic = sample_topic(self._rng, self._concepts)
-        return self._tokenizer(caption(self._rng, topic)).input_ids, planned_code(self._code, topic)
+        plan = planned_code(self._code, topic)
+        contrast = float((plan - self._empty[topic.background or "white"]).square().mean())
+        weight = min(MOST_WEIGHT, USUAL_CONTRAST / max(contrast, 1e-6))
+        return self._tokenizer(caption(self._rng, topic)).input_ids, plan, weight
 
-    def batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Without end: ids (n, length), plans (n, PARTS, CODE), and the number of words' tokens (n,)."""
+    def batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Without end: ids (n, length), plans (n, PARTS, CODE), counts of words' tokens (n,), weights (n,).
+
+        A weight says how much a caption's errors count: more for a faint plan (:data:`MOST_WEIGHT`).
+        """
         while True:
             lessons = sorted((self._one() for _ in range(8 * BATCH)), key=lambda lesson: len(lesson[0]))
             groups = [lessons[start : start + BATCH] for start in range(0, len(lessons), BATCH)]
@@ -93,14 +105,20 @@ class Lessons:
                 longest = min(CONTEXT, len(group[-1][0]) + PARTS)
                 length = CONTEXT if self._rng.random() < FULL_SHARE else longest
                 ids = torch.full((len(group), length), self._tokenizer.eos_token_id)
-                for row, (tokens, _) in enumerate(group):
+                for row, (tokens, _, _) in enumerate(group):
                     ids[row, : len(tokens)] = torch.tensor(tokens[:length])
-                counts = torch.tensor([len(tokens) - 1 for tokens, _ in group])
-                yield ids, torch.stack([plan for _, plan in group]), counts
+                counts = torch.tensor([len(tokens) - 1 for tokens, _, _ in group])
+                plans = torch.stack([plan for _, plan, _ in group])
+                yield ids, plans, counts, torch.tensor([weight for _, _, weight in group])
 
 
-def plan_loss(states: Tensor, plans: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """The training loss of ``states`` (n, length, width), and the code's error after the words alone."""
+def plan_loss(
+    states: Tensor, plans: Tensor, counts: Tensor, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The training loss of ``states`` (n, length, width), and the code's error after the words alone.
+
+    ``weights`` (n,): how much each caption counts in the loss; the error counts all alike.
+    """
     length = states.shape[1]
     places = torch.arange(length)
     ended = (places >= counts[:, None]).float()
@@ -109,6 +127,8 @@ def plan_loss(states: Tensor, plans: Tensor, counts: Tensor) -> tuple[Tensor, Te
     wanted[:, 0] = 0.0
     error = (states[..., :CODE] - wanted).square().mean(2)
     weight = ended + EARLY * (1 - ended)
+    if weights is not None:
+        weight = weight * weights[:, None]
     sign_error = F.mse_loss(states[..., CODE:PLANNED], signs(ended))
     after = (error * ended).sum() / ended.sum()
     return (error * weight).sum() / weight.sum() + 0.1 * sign_error, after.detach()
@@ -176,8 +196,8 @@ def train(concepts: list[Concept], work: Path, minutes: float, rate: float, last
     with (work / "text.csv").open("a", newline="") as stream:
         log = csv.writer(stream)
         while (share := (time.monotonic() - start) / (60 * minutes)) < 1.0:
-            ids, plans, counts = next(lessons)
-            loss, after = plan_loss(trainer.encoder(ids).last_hidden_state, plans, counts)
+            ids, plans, counts, weights = next(lessons)
+            loss, after = plan_loss(trainer.encoder(ids).last_hidden_state, plans, counts, weights)
             trainer.update(loss, rate * (last_rate / rate) ** share)
             recent.append(float(after))
             if trainer.step % 50 == 0:
