@@ -21,7 +21,7 @@ from PIL import Image
 
 from tests.parity.table import Table
 
-# The suite runs in two processes; more threads than cores would wait for each other. Before torch is imported.
+# The suite runs in two processes: more threads would wait for each other. To be set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parent.parent
