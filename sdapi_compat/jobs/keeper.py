@@ -148,7 +148,7 @@ class Keeper:
         try:
             outcome = await asyncio.wrap_future(entry.job.reply)
             result = await asyncio.to_thread(entry.finish, outcome)
-        except Exception as error:
+        except Exception as error:  # goes on to whoever waits, after it is kept for whoever asks later
             await self._keep_error(entry, error)
             raise
         if self._engine.queue.closed and entry.job.state is State.CANCELLED and not entry.waiting:

@@ -103,9 +103,8 @@ def _spots(topic: Topic) -> tuple[list[tuple[Concept, Point]], float]:
         return list(zip(topic.concepts, PAIRS[topic.relation], strict=True)), PAIR_SIZE
     concept = topic.concepts[0]
     if topic.count > 1:
-        return [
-            (concept, point) for point in CROWDS[topic.count]
-        ], PAIR_SIZE if topic.count == 2 else CROWD_SIZE
+        size = PAIR_SIZE if topic.count == 2 else CROWD_SIZE
+        return [(concept, point) for point in CROWDS[topic.count]], size
     if topic.position is not None:
         return [(concept, POSITIONS[topic.position])], SMALL_ASIDE_SIZE if topic.size else ASIDE_SIZE
     return [(concept, (0.5, 0.5))], SIZES[topic.size]
