@@ -91,14 +91,18 @@ def retrieval(make: Draw, gallery: Gallery, asked: Sequence[Case]) -> dict[str, 
 
 
 def pairs(make: Draw, gallery: Gallery, concepts: Sequence[Concept], count: int) -> dict[str, float]:
-    """Shares of pictures of "A and B" in whose halves A and B are first, or among the first five."""
+    """Shares of square pictures of "A and B" in whose halves A and B are first, or among the first five.
+
+    Of each half the middle is looked at, as wide as high: the gallery compares squares.
+    """
     rng = random.Random(103)
     asked = [rng.sample([concept.key for concept in concepts], 2) for _ in range(count)]
     requests = [{"prompt": f"a {left} and a {right}", "seed": 1} for left, right in asked]
     first = five = 0
     for keys, picture in zip(asked, drawn(make, requests), strict=True):
         middle = picture.width // 2
-        halves = (picture.crop((0, 0, middle, picture.height)), picture.crop((middle, 0, *picture.size)))
+        top, bottom = middle // 2, middle // 2 + middle
+        halves = [picture.crop((left, top, left + middle, bottom)) for left in (0, middle)]
         ranks = [gallery.rank(half).index(key) for half, key in zip(halves, keys, strict=True)]
         first += max(ranks) == 0
         five += max(ranks) < 5
@@ -123,9 +127,11 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 
 
 def seeds(make: Draw, keys: Sequence[str]) -> dict[str, float]:
-    """Shares of prompts for which two seeds differ visibly, and for which one seed gives one picture."""
-    requests = [{"prompt": key, "seed": seed} for key in keys for seed in (1, 2, 1)]
-    made = list(drawn(make, requests))
+    """Shares of prompts for which two seeds differ visibly, and for which one seed gives one picture.
+
+    Asked for one after the other: what is drawn together with others is the same up to rounding only.
+    """
+    made = [make({"prompt": key, "seed": seed}) for key in keys for seed in (1, 2, 1)]
     trios = [made[start : start + 3] for start in range(0, len(made), 3)]
     differ = sum(difference(first, second) > VISIBLE for first, second, _ in trios)
     repeat = sum(difference(first, again) == 0.0 for first, _, again in trios)
