@@ -12,7 +12,9 @@ from sdapi_compat.embedded.train.guidance import (  # noqa: E402
     HEADS,
     NEIGHBOURS,
     SPLIT,
+    PlainAttention,
     guide,
+    look_plainly,
     part_names,
     pieces_of,
     right_parts,
@@ -118,3 +120,24 @@ def test_misses_are_small_where_all_look_right_and_large_elsewhere(code: PartCod
             looks[0, head, cell, int(parts[0]) + PARTS if len(parts) else 0] = 1.0
     assert float(processor._miss(looks, states, 256)) == 0.0
     assert float(processor._miss(looks.roll(3, 3), states, 256)) > 3.0
+
+
+def test_plain_and_guided_attention_are_the_library_s_own(code: PartCode) -> None:
+    unet = build_unet(code)
+    latents, states = torch.randn(1, 4, 16, 24), torch.randn(1, CONTEXT, WIDTH)
+    with torch.no_grad():
+        before = unet(latents, 500, states).sample
+    processor = guide(unet)
+    processor.begin(latents)
+    kinds = [type(kept) for name, kept in unet.attn_processors.items() if ".attn1." in name]
+    assert set(kinds) == {PlainAttention}
+    with torch.no_grad():
+        assert torch.allclose(unet(latents, 500, states).sample, before, atol=1e-5)
+    assert not processor.misses
+    unet(latents, 500, states)
+    assert len(processor.misses) == len(kinds)
+    processor.begin(latents)
+    assert not processor.misses
+    look_plainly(unet)
+    with torch.no_grad():
+        assert torch.allclose(unet(latents, 500, states).sample, before, atol=1e-5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
 from sdapi_compat.embedded.train import diffusion, text  # noqa: E402
-from sdapi_compat.embedded.train.autoencoder import build, pictures_to_tensor  # noqa: E402
 from sdapi_compat.embedded.train.glyphs import FONT_FILE  # noqa: E402
 from sdapi_compat.embedded.train.layout import (  # noqa: E402
     CODE,
@@ -24,7 +22,7 @@ from sdapi_compat.embedded.train.layout import (  # noqa: E402
     thumbnail,
     to_picture,
 )
-from sdapi_compat.embedded.train.scenes import Topic, plain_scene, render, sample_scene  # noqa: E402
+from sdapi_compat.embedded.train.scenes import Topic, plain_scene, render  # noqa: E402
 from sdapi_compat.embedded.train.tokenizer import CONTEXT  # noqa: E402
 from sdapi_compat.embedded.train.vocabulary import Concept  # noqa: E402
 
@@ -99,25 +97,3 @@ def test_unet_ignores_at_first_what_the_plan_does_not_use(code: PartCode) -> Non
         differs = unet(latents, 500, states).sample - unet(latents, 500, other).sample
     assert float(same.abs().max()) == 0.0
     assert float(differs.abs().max()) > 1e-4
-
-
-@pytest.mark.parametrize("blank_share", [0.0, 0.5, 1.0])
-def test_diffusion_training_writes_a_state_to_go_on_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank_share: float
-) -> None:
-    monkeypatch.setattr(diffusion, "BLANK_SHARE", blank_share)
-    rng = random.Random(1)
-    pictures = [render(sample_scene(rng, CONCEPTS), 64) for _ in range(8)]
-    build(pictures_to_tensor(pictures)).save_pretrained(tmp_path / "vae")
-    PartCode.loaded(tmp_path / "layout.pt", CONCEPTS)
-    trainer = diffusion.Trainer(tmp_path, CONCEPTS, planned=True)
-    start = {name: value.clone() for name, value in trainer.average.items()}
-    for _ in range(2):
-        loss = trainer.loss(torch.randn(2, 4, 16, 16), [Topic((CONCEPTS[0],)), Topic((CONCEPTS[1],), "red")])
-        assert torch.isfinite(loss)
-        trainer.update(loss, 1e-3)
-    trainer.save()
-    again = diffusion.Trainer(tmp_path, CONCEPTS, planned=True)
-    assert again.step == 2
-    assert not torch.equal(again.average["conv_in.weight"], start["conv_in.weight"])
-    assert torch.equal(again.average["conv_in.weight"], trainer.average["conv_in.weight"])

@@ -22,8 +22,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--stage", required=True, choices=STAGES)
     parser.add_argument("--work", required=True, type=Path, help="folder of checkpoints and logs")
     parser.add_argument("--minutes", type=float, default=30.0, help="length of a text, vae or diffusion run")
-    parser.add_argument("--side", type=int, default=64, help="side of the latents (pixels / 8)")
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=16, help="pictures in a step of a diffusion run")
     parser.add_argument(
         "--planned",
         action="store_true",
@@ -53,9 +52,7 @@ def main() -> None:
     elif options.stage == "vae":
         autoencoder.train(concepts, options.work, options.minutes)
     else:
-        run = diffusion.Run(
-            options.side, options.batch, options.minutes, options.rate, options.last_rate, options.planned
-        )
+        run = diffusion.Run(options.batch, options.minutes, options.rate, options.last_rate, options.planned)
         diffusion.train(concepts, options.work, run)
 
 

@@ -1,4 +1,4 @@
-"""The U-Net: v-prediction on SD1's schedule, with offset noise; resumable, with averaged weights."""
+"""The U-Net: v-prediction on SD1's schedule, guided as it will be used; resumable, with averaged weights."""
 
 from __future__ import annotations
 
@@ -10,66 +10,79 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .captions import caption
-from .guidance import HEADS, guide, teach_reading
+from .guidance import HEADS, GuidedAttention, guide, look_plainly, teach_reading
 from .layout import CODE, PARTS, PartCode, planned_code, planned_states
-from .parts import (
-    AutoencoderKL,
-    CLIPTextModel,
-    CLIPTokenizer,
-    DDPMScheduler,
-    Scheduler,
-    Unet,
-    UNet2DConditionModel,
-)
+from .noise import guided, noised, velocity
+from .optimizer import HiddenOptimizer, falling
+from .parts import AutoencoderKL, CLIPTextModel, CLIPTokenizer, Unet, UNet2DConditionModel
 from .pool import LatentPool, latent_scale
+from .reading import PlanReading, mixed, tinted
 from .scenes import Topic
 from .text import WIDTH, blank_caption, encode_captions
 from .tokenizer import CONTEXT
 from .vocabulary import Concept
+from .walks import Start, Walks
 
-CHANNELS = (16, 48, 96, 192)
-#: Strength of the noise that is constant over a channel: lets the prompt, not the noise, set the mean colour.
-OFFSET_NOISE = 0.12
-#: Sides in latents of squares that share some noise, and how strong that is at most. While sampling, what the
-#: model got wrong in earlier steps looks like this; it must learn to trust the prompt, not what it sees.
-SQUARES, BLOTCHES = (2, 4, 8), 0.5
-#: Share of samples, and largest strength, of noise that resembles the picture: strong guidance
-#: overshoots in just this direction, and the model must learn to come back from there.
-OVERSHOOT_SHARE, OVERSHOOT = 0.15, 0.5
+CHANNELS = (32, 48, 96, 192)
 #: Below 1: more training at high noise, where the prompt decides what is drawn.
 TIME_POWER = 0.6
 #: Weight of the lesson where to look (:mod:`.guidance`).
 LOOK_WEIGHT = 0.1
 #: Share of samples whose caption asks for nothing, which classifier-free guidance needs.
 BLANK_SHARE = 0.1
-#: What is trained towards the picture is the prediction at this guidance scale. A model whose plain
-#: prediction is right overshoots sixfold in every step at A1111's default scale of 7, which spoils colours;
-#: at scales of less than twice this one, details that the seed made up are not drawn over.
-GUIDANCE = 3.0
-EMA_DECAY = 0.999
-SAVE_SECONDS = 150.0
-#: Shapes of latents (height, width) beside the square one, and the share of batches that have them.
-OTHER_SHAPES, OTHER_SHARE = ((64, 48), (48, 64), (32, 32), (96, 64), (64, 96), (48, 48)), 0.12
+#: What is trained towards the picture is the prediction at this guidance scale, A1111's default. A model
+#: whose plain prediction is right overshoots sixfold in every step at that scale, which spoils colours.
+GUIDANCE = 7.0
+EMA_DECAY = 0.998
+SAVE_SECONDS = 240.0
+#: The shape that most requests have, in latents (height, width): the one that walks are made in.
+USUAL = (64, 64)
+#: Other shapes, by how often they are drawn, and the share of batches that have one of them.
+OTHER_SHAPES = {
+    (32, 32): 7, (48, 48): 2, (80, 80): 2, (48, 64): 1, (64, 48): 1, (64, 96): 1, (96, 64): 1, (48, 80): 1,
+    (80, 48): 1,
+}  # fmt: skip
+OTHER_SHARE = 0.15
+#: Scenes kept of the usual shape and of each other one; a scene is used some sixteen times.
+KEPT, KEPT_OTHER = 1500, 100
+RENEWED_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: latent side, batch size, minutes, and the learning rate's start and end.
+    """One training run: batch size at the usual shape, minutes, and the learning rate's start and end.
 
     With ``planned`` the text encoder is not asked: the U-Net sees the plans that it is to write
-    (:mod:`.layout`), so that both can be trained at the same time.
+    (:mod:`.layout`), so that both can be trained at the same time; and it is taught where to look
+    (:mod:`.guidance`), which it settles for itself afterwards.
     """
 
-    side: int
     batch: int
     minutes: float
     rate: float
     last_rate: float
     planned: bool = False
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Samples to learn from: noisy latents (n, 4, h, w), times (n,), text states (n, length, width), what is
+    to be drawn (n, 4, h, w), the guidance scales at which it is (n,), and how much errors of v count (n,)."""
+
+    noisy: Tensor
+    times: Tensor
+    states: Tensor
+    clean: Tensor
+    scales: Tensor
+    weights: Tensor
+
+    def and_more(self, other: Lesson) -> Lesson:
+        """Both, in one batch."""
+        mine, others = vars(self), vars(other)
+        return Lesson(**{name: torch.cat([mine[name], others[name]]) for name in mine})
 
 
 def build_unet(code: PartCode | None = None) -> Unet:
@@ -95,35 +108,10 @@ def build_unet(code: PartCode | None = None) -> Unet:
     return unet
 
 
-def schedule() -> Scheduler:
-    """SD1's noise schedule, with v-prediction."""
-    return DDPMScheduler(
-        beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, prediction_type="v_prediction"
-    )
-
-
-def training_noise(latents: Tensor) -> Tensor:
-    """Noise (n, 4, h, w) for ``latents`` of that shape: white, plus an offset, blotches, and some overshoot.
-
-    Blotches are the multi-resolution noise of Whitaker, "Multi-Resolution Noise for Diffusion Model Training"
-    (2023), at random strengths.
-    """
-    count, channels, height, width = latents.shape
-    offset = torch.randn(count, channels, 1, 1)
-    strength = BLOTCHES * torch.rand(count, 1, 1, 1)
-    blotches = torch.zeros_like(latents)
-    for side in SQUARES:
-        coarse = torch.randn(count, channels, -(-height // side), -(-width // side))
-        blotches += F.interpolate(coarse, size=(height, width))
-    chosen = (torch.rand(count, 1, 1, 1) < OVERSHOOT_SHARE).float()
-    overshoot = chosen * OVERSHOOT * torch.rand(count, 1, 1, 1)
-    white = torch.randn_like(latents)
-    return white + OFFSET_NOISE * offset + strength * blotches + overshoot * latents
-
-
-def guided(predicted: Tensor, without: Tensor, scale: float | Tensor) -> Tensor:
-    """Classifier-free guidance: ``predicted`` with its difference from ``without`` a prompt scaled."""
-    return without + scale * (predicted - without)
+def is_hidden(name: str, weight: nn.Parameter) -> bool:
+    """Whether Muon suits a weight of the U-Net: a matrix, not at its borders, nor one that decides looks."""
+    borders = ("conv_in", "conv_out", "time_emb", ".to_q", ".to_k")
+    return weight.ndim > 1 and not any(part in name for part in borders)
 
 
 class Trainer:
@@ -131,7 +119,6 @@ class Trainer:
 
     def __init__(self, work: Path, concepts: list[Concept], planned: bool = False) -> None:
         self.work = work
-        self.concepts = concepts
         self.vae = AutoencoderKL.from_pretrained(work / "vae").eval().to(memory_format=torch.channels_last)
         self.vae.register_to_config(scaling_factor=latent_scale(self.vae, concepts))
         self.code = PartCode.loaded(work / "layout.pt", concepts)
@@ -140,16 +127,17 @@ class Trainer:
             self.tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
             self.encoder = CLIPTextModel.from_pretrained(work / "text_encoder").eval()
         self.unet = build_unet(self.code).to(memory_format=torch.channels_last)
-        self.attention = guide(self.unet)
-        parameters = self.unet.parameters()
-        self.optimizer = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+        self.attention: GuidedAttention | None = guide(self.unet) if planned else None
+        if not planned:
+            look_plainly(self.unet)
+        self.optimizer = HiddenOptimizer(self.unet, is_hidden)
         self.average = {name: value.detach().clone() for name, value in self.unet.state_dict().items()}
-        self.alphas = schedule().alphas_cumprod
         self.step = 0
         self.error = self.miss = 0.0
         self.rng = random.Random(self.step)
         if self.path.exists():
             self._load()
+        self.reading = PlanReading.fitted(self.vae, self.code, concepts)
 
     @property
     def path(self) -> Path:
@@ -162,6 +150,7 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.average, self.step = state["average"], state["step"]
         self.vae.register_to_config(scaling_factor=state["scaling_factor"])
+        self.rng = random.Random(self.step)
 
     def save(self) -> None:
         """Write the state to :attr:`path`, never leaving a half-written file there."""
@@ -186,73 +175,120 @@ class Trainer:
         captions = [
             blank_caption(self.rng) if topic is None else caption(self.rng, topic) for topic in topics
         ]
-        with torch.no_grad():
-            return encode_captions(self.tokenizer, self.encoder, captions)
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            return encode_captions(self.tokenizer, self.encoder, captions).float()
 
-    def loss(self, latents: Tensor, topics: Sequence[Topic]) -> Tensor:
-        """The training loss at random times, for clean scaled ``latents`` (n, 4, h, w); :attr:`error` and
-        :attr:`miss` then hold the mean squared error of v, and how far attention looks elsewhere."""
+    def lesson(self, latents: Tensor, topics: Sequence[Topic]) -> Lesson:
+        """Clean scaled ``latents`` (n, 4, h, w) of scenes about ``topics`` at random times."""
         asked = torch.rand(len(latents)) >= BLANK_SHARE
-        times = (torch.rand(len(latents)).pow(TIME_POWER) * len(self.alphas)).long()
-        signal = self.alphas[times].sqrt()[:, None, None, None]
-        sigma = (1 - self.alphas[times]).sqrt()[:, None, None, None]
-        noise = training_noise(latents)
-        noisy = (signal * latents + sigma * noise).to(memory_format=torch.channels_last)
-        self.attention.latent_shape = (latents.shape[2], latents.shape[3])
-        without = torch.zeros_like(noisy)
-        if asked.any():
-            with torch.no_grad():
-                blank = self.states([None] * int(asked.sum()))
-                without[asked] = self.unet(noisy[asked], times[asked], blank).sample
-        self.attention.misses.clear()
+        times = (torch.rand(len(latents)).pow(TIME_POWER) * 1000).long()
         states = self.states([topic if wanted else None for topic, wanted in zip(topics, asked, strict=True)])
-        predicted: Tensor = self.unet(noisy, times, states).sample
-        scale = torch.where(asked, GUIDANCE, 1.0)[:, None, None, None]
-        squared = (guided(predicted, without, scale) - (signal * noise - sigma * latents)).square()
-        miss = torch.stack(self.attention.misses).mean()
-        self.error, self.miss = float(squared.detach().mean()), float(miss.detach())
+        clean = latents
+        if tuple(latents.shape[2:]) == USUAL:
+            planned = mixed(tinted(self.reading.of(states), latents), latents, times)
+            clean = torch.where(asked[:, None, None, None], planned, latents)
+        scales = torch.where(asked, GUIDANCE, 1.0)
+        return Lesson(noised(latents, times), times, states, clean, scales, torch.ones(len(latents)))
+
+    def start(self, latents: Tensor, topic: Topic) -> Start:
+        """Where a walk may begin: scaled ``latents`` (1, 4, h, w) of a scene about ``topic``."""
+        states = self.states([topic])
+        return Start(latents, states, self.reading.of(states), topic.background is not None)
+
+    def predict(self, noisy: Tensor, times: Tensor, states: Tensor) -> Tensor:
+        """What the U-Net says, computed in bfloat16: v (n, 4, h, w) in float32."""
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            predicted: Tensor = self.unet(noisy.to(memory_format=torch.channels_last), times, states).sample
+        return predicted.float()
+
+    def loss(self, lesson: Lesson) -> tuple[Tensor, Tensor]:
+        """The training loss, and the guided v (n, 4, h, w) it judges; :attr:`error` and :attr:`miss` then
+        hold the mean squared error of v, and how far attention looks elsewhere."""
+        if self.attention is not None:
+            self.attention.begin(lesson.noisy)
+        with torch.no_grad():
+            without = self.predict(lesson.noisy, lesson.times, self.states([None] * len(lesson.noisy)))
+        predicted = self.predict(lesson.noisy, lesson.times, lesson.states)
+        found = guided(predicted, without, lesson.scales[:, None, None, None])
+        wanted = velocity(lesson.noisy, lesson.clean, lesson.times)
+        squared = (found - wanted).square().mean(dim=(1, 2, 3)) * lesson.weights
+        self.error = float(squared.detach().mean())
         # Errors count as they are; their gradients would count GUIDANCE-fold.
-        loss: Tensor = (squared / scale).mean() + LOOK_WEIGHT * miss
-        return loss
+        loss: Tensor = (squared / lesson.scales).mean()
+        if self.attention is not None:
+            miss = torch.stack(self.attention.misses).mean()
+            self.miss = float(miss.detach())
+            loss = loss + LOOK_WEIGHT * miss
+        return loss, found.detach()
 
     def update(self, loss: Tensor, rate: float) -> None:
         """One optimizer step at learning rate ``rate``, and the averages after it."""
-        warm = min(1.0, (self.step + 1) / 100)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * warm
-        self.optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(self.unet.parameters(), 1.0)
-        self.optimizer.step()
+        self.optimizer.step(loss, rate)
         self.step += 1
         decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
         current = self.unet.state_dict()
         torch._foreach_lerp_(list(self.average.values()), [current[name] for name in self.average], 1 - decay)
 
 
-def train(concepts: list[Concept], work: Path, run: Run, capacity: int = 1500) -> None:
-    """Train for ``run.minutes`` from where ``work`` stands; the loss goes to ``work``/diffusion.csv."""
+class Scenes:
+    """Encoded scenes of all shapes, renewed while they are drawn."""
+
+    def __init__(self, trainer: Trainer, concepts: list[Concept]) -> None:
+        self._rng = trainer.rng
+        self._pools = {
+            shape: LatentPool(trainer.vae, concepts, shape, seed=51 + trainer.step)
+            for shape in (USUAL, *OTHER_SHAPES)
+        }
+
+    def draw(self, shape: tuple[int, int], count: int) -> tuple[Tensor, list[Topic]]:
+        """Scaled latents (count, 4, *shape) and their topics."""
+        pool = self._pools[shape]
+        if len(pool) < 4 * count or self._rng.random() < RENEWED_SHARE:
+            pool.renew(max(2, count // 3), KEPT if shape == USUAL else KEPT_OTHER)
+        return pool.draw(count)
+
+    def other_shape(self, batch: int) -> tuple[tuple[int, int], int]:
+        """A shape that is not the usual one, and how many cost as much as three quarters of ``batch``."""
+        shape = self._rng.choices(list(OTHER_SHAPES), list(OTHER_SHAPES.values()))[0]
+        return shape, max(3, round(0.75 * batch * USUAL[0] * USUAL[1] / (shape[0] * shape[1])))
+
+
+def train(concepts: list[Concept], work: Path, run: Run) -> None:
+    """Train for ``run.minutes`` from where ``work`` stands; the loss goes to ``work``/diffusion.csv.
+
+    Half of a batch of the usual shape are scenes with noise, the other half places on walks.
+    """
     trainer = Trainer(work, concepts, run.planned)
     torch.manual_seed(51 + trainer.step)
-    shapes = ((run.side, run.side), *OTHER_SHAPES)
-    pools = [LatentPool(trainer.vae, concepts, shape, seed=51 + trainer.step) for shape in shapes]
+    scenes = Scenes(trainer, concepts)
+
+    def begin() -> Start:
+        latents, topics = scenes.draw(USUAL, 1)
+        return trainer.start(latents, topics[0])
+
+    walks = Walks(run.batch // 2, begin, trainer.rng)
     start = saved = time.monotonic()
     recent: list[tuple[float, float]] = []
     with (work / "diffusion.csv").open("a", newline="") as stream:
         log = csv.writer(stream)
         while (share := (time.monotonic() - start) / (60 * run.minutes)) < 1.0:
-            usual = trainer.rng.random() >= OTHER_SHARE
-            pool = pools[0] if usual else trainer.rng.choice(pools[1:])
-            # Encoding costs nearly as much as training: a scene is used some sixteen times.
-            if len(pool) < 6 * run.batch or trainer.rng.random() < 0.25:
-                pool.renew(max(1, run.batch // 4), capacity if usual else capacity // 10)
-            loss = trainer.loss(*pool.draw(run.batch))
-            trainer.update(loss, run.rate + (run.last_rate - run.rate) * share)
-            recent.append((trainer.error, trainer.miss))
-            if trainer.step % 20 == 0:
+            rate = falling(run.rate, run.last_rate, share, trainer.step)
+            if trainer.rng.random() < OTHER_SHARE:
+                shape, count = scenes.other_shape(run.batch)
+                loss, _ = trainer.loss(trainer.lesson(*scenes.draw(shape, count)))
+                trainer.update(loss, rate)
+            else:
+                lesson = trainer.lesson(*scenes.draw(USUAL, run.batch - run.batch // 2))
+                places = walks.places()
+                scales = torch.full((len(places[0]),), GUIDANCE)
+                loss, found = trainer.loss(lesson.and_more(Lesson(*places, scales, walks.weights())))
+                trainer.update(loss, rate)
+                walks.advance(found[len(lesson.times) :])
+                recent.append((trainer.error, trainer.miss))
+            if trainer.step % 50 == 0 and recent:
                 seconds = int(time.monotonic() - start)
                 error, miss = (sum(values) / len(recent) for values in zip(*recent, strict=True))
-                log.writerow([trainer.step, run.side, f"{error:.5f}", f"{miss:.4f}", seconds])
+                log.writerow([trainer.step, USUAL[0], f"{error:.5f}", f"{miss:.4f}", seconds])
                 stream.flush()
                 recent.clear()
             if time.monotonic() - saved > SAVE_SECONDS:

@@ -71,6 +71,12 @@ def _forget_places(folder: Path) -> None:
             file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
+def _without_blanks(file: Path) -> None:
+    """Write a JSON file without indentation: more than half of a tokenizer's file is nothing else."""
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(kept, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
 def export(work: Path, target: Path) -> None:
     """Replace the folder ``target`` by the model in ``work``, with no moment at which it is incomplete."""
     draft = target.with_name(target.name + ".draft")
@@ -79,6 +85,7 @@ def export(work: Path, target: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     load_trained(work).to(dtype=torch.float16).save_pretrained(draft, safe_serialization=True)
     _forget_places(draft)
+    _without_blanks(draft / "tokenizer" / "tokenizer.json")
     if target.exists():
         target.rename(old)
     draft.rename(target)

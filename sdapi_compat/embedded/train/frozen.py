@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from .autoencoder import pictures_to_tensor
 from .captions import caption
-from .diffusion import GUIDANCE, guided, training_noise
+from .diffusion import GUIDANCE
+from .noise import guided, training_noise
 from .parts import (
     Autoencoder,
     AutoencoderKL,

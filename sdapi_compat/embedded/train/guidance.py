@@ -56,34 +56,62 @@ def right_parts(height: int, width: int) -> Tensor:
     return both.permute(4, 5, 0, 1, 2, 3).reshape(HEADS, height * width, PARTS)
 
 
+def plain_attention(attn: Any, cells: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+    """What attention makes of ``cells`` (n, cells, c), and its looks (n, heads, cells, tokens) at ``states``.
+
+    Heads this narrow cost PyTorch's fused attention more than half the time of a training step.
+    """
+    count = len(cells)
+    query, key, value = (
+        part.view(count, -1, attn.heads, part.shape[-1] // attn.heads).transpose(1, 2)
+        for part in (attn.to_q(cells), attn.to_k(states), attn.to_v(states))
+    )
+    looks = torch.matmul(query * attn.scale, key.transpose(2, 3)).softmax(dim=3)
+    mixed = torch.matmul(looks, value).transpose(1, 2).reshape(count, cells.shape[1], -1)
+    output: Tensor = attn.to_out[0](mixed)
+    return output, looks
+
+
+class PlainAttention:
+    """An attention processor of diffusers: :func:`plain_attention`."""
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        *_: Any,
+        **__: Any,
+    ) -> Tensor:
+        """Attention of ``hidden_states`` (n, cells, c) to ``encoder_hidden_states``, or to themselves."""
+        states = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        return plain_attention(attn, hidden_states, states)[0]
+
+
 class GuidedAttention:
     """An attention processor of diffusers that notes how far its heads look elsewhere.
 
-    ``misses`` holds, after a forward, minus the log of the share of attention on the right states.
+    ``misses`` holds, after a forward with gradients, minus the log of the attention on the right states.
     """
 
     def __init__(self) -> None:
         self.latent_shape: tuple[int, int] = (1, 1)
         self.misses: list[Tensor] = []
 
+    def begin(self, latents: Tensor) -> None:
+        """Forget all misses; from now on ``latents`` (n, c, h, w) are looked at."""
+        height, width = latents.shape[2:]
+        self.latent_shape = (height, width)
+        self.misses.clear()
+
     def __call__(
         self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor, *_: Any, **__: Any
     ) -> Tensor:
         """Attention of ``hidden_states`` (n, cells, c) to ``encoder_hidden_states`` (n, tokens, width)."""
-        count, cells = hidden_states.shape[:2]
-        query, key, value = (
-            part.view(count, -1, attn.heads, part.shape[-1] // attn.heads).transpose(1, 2)
-            for part in (
-                attn.to_q(hidden_states),
-                attn.to_k(encoder_hidden_states),
-                attn.to_v(encoder_hidden_states),
-            )
-        )
-        looks = (query @ key.transpose(2, 3) * attn.scale).softmax(dim=3)
-        self.misses.append(self._miss(looks, encoder_hidden_states, cells))
-        output = (looks @ value).transpose(1, 2).reshape(count, cells, -1)
-        projected: Tensor = attn.to_out[0](output)
-        return projected
+        output, looks = plain_attention(attn, hidden_states, encoder_hidden_states)
+        if torch.is_grad_enabled():
+            self.misses.append(self._miss(looks.float(), encoder_hidden_states, hidden_states.shape[1]))
+        return output
 
     def _miss(self, looks: Tensor, states: Tensor, cells: int) -> Tensor:
         height, width = self.latent_shape
@@ -99,11 +127,17 @@ class GuidedAttention:
         return -(share.log() * asked[:, None, None]).mean()
 
 
+def look_plainly(unet: Unet) -> None:
+    """Make every attention of ``unet`` a :class:`PlainAttention`, which trains faster than the library's."""
+    unet.set_attn_processor(PlainAttention())
+
+
 def guide(unet: Unet) -> GuidedAttention:
-    """Put one processor into every text attention of ``unet``; it is returned."""
-    processor = GuidedAttention()
-    kept = {name: processor if ".attn2." in name else other for name, other in unet.attn_processors.items()}
-    unet.set_attn_processor(kept)
+    """Put one processor into every text attention of ``unet``, and return it; others become plain ones."""
+    processor, plain = GuidedAttention(), PlainAttention()
+    unet.set_attn_processor(
+        {name: processor if ".attn2." in name else plain for name in unet.attn_processors}
+    )
     return processor
 
 

@@ -76,16 +76,16 @@ class Scene:
     placements: tuple[Placement, ...]
 
 
-def sample_topic(rng: random.Random, concepts: list[Concept]) -> Topic:
-    """Draw at random what a caption will say."""
+def sample_topic(rng: random.Random, concepts: list[Concept], pair_share: float = PAIR_SHARE) -> Topic:
+    """Draw at random what a caption will say; in ``pair_share`` of all cases it is about two things."""
     concept = rng.choice(concepts)
     background = rng.choice(list(COLOURS)) if rng.random() < 0.5 else None
     kind = rng.random()
-    if kind < PAIR_SHARE:
+    if kind < pair_share:
         other = rng.choice(concepts)
         relation = rng.choice(["beside", "beside", "beside", "beside", *PAIRS])
         return Topic((concept, other), background, relation=relation)
-    kind -= PAIR_SHARE
+    kind -= pair_share
     if kind < CROWD_SHARE:
         return Topic((concept,), background, count=rng.choice([2, 2, 3, 4]))
     kind -= CROWD_SHARE
