@@ -13,7 +13,8 @@ _DIGITS = re.compile(r"([0-9]+)")
 
 def natural_key(text: str) -> tuple[int | str, ...]:
     """Sort key that compares runs of digits as numbers and everything else case-insensitively."""
-    return tuple(int(part) if part.isdigit() else part.lower() for part in _DIGITS.split(text))
+    parts = _DIGITS.split(text)
+    return tuple(int(part) if _DIGITS.fullmatch(part) else part.lower() for part in parts)
 
 
 def walk(root: Path, suffixes: frozenset[str], *, list_hidden: bool = True) -> Iterator[Path]:

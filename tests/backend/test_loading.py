@@ -27,7 +27,8 @@ def test_both_layouts_give_the_same_model(ldm_folder: Path, diffusers_folder: Pa
     folder = load_checkpoint(_info(diffusers_folder), None, POLICY)
     x, context = torch.randn(1, 4, 7, 9), torch.randn(1, 77, 8)
     sigma = torch.tensor([2.0])
-    assert torch.equal(single.denoise(x, sigma, context), folder.denoise(x, sigma, context))
+    # Where in memory weights lie can change a sum's order, and so its last bit.
+    torch.testing.assert_close(single.denoise(x, sigma, context), folder.denoise(x, sigma, context))
     assert torch.equal(single.decode(x), folder.decode(x))
     assert isinstance(folder.unet.up_blocks[0].upsamplers[0], DoublingUpsample)
 
