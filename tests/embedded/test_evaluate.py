@@ -57,3 +57,9 @@ def test_the_thing_and_the_colour_asked_for_are_found_and_others_are_not() -> No
     scores = retrieval(wrong, gallery, asked)
     assert scores["top-1"] == 0.0
     assert scores["background"] < 0.5
+
+
+def test_a_speck_in_a_corner_is_no_part_of_the_thing() -> None:
+    picture = render(plain_scene(Topic((CONCEPTS[4],), "blue")), 512)
+    picture.paste((255, 255, 255), (0, 500, 12, 512))
+    assert full_gallery(CONCEPTS).rank(picture)[0] == "pizza"

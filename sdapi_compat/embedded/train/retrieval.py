@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 from .glyphs import glyph_image
 from .vocabulary import COLOURS, Concept, concept_keys
@@ -24,6 +24,8 @@ CELL, COLUMNS = 64, 16
 SIDE = 24
 #: Least Lab distance from the background at which a pixel belongs to the object.
 CONTRAST = 18.0
+#: Pixels of the 96 x 96 that are left out on each side.
+BORDER = 2
 #: Rotations of the glyphs that are compared, in degrees.
 ANGLES = (-6.0, 6.0)
 #: How many of the glyphs that a coarse look finds near are compared well, and how many of those also turned.
@@ -118,8 +120,9 @@ class Gallery:
         Glyphs that a coarse look finds far away keep the coarse distance plus that of the farthest near one.
         """
         small = picture.convert("RGB").resize((96, 96), Image.Resampling.BOX)
-        # Specks on the background are no part of the object; they would widen the box it is cut out by.
-        small = small.filter(ImageFilter.MedianFilter(5))
+        # Specks on the background are no part of the object; they would widen the box it is cut out by. The
+        # filter leaves those at the border, where no object is.
+        small = ImageOps.crop(small.filter(ImageFilter.MedianFilter(5)), BORDER)
         background = background_rgb(small)
         found = cut_out(np.asarray(small), background)
         coarse = self._coarse(found, background)
