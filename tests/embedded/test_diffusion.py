@@ -56,9 +56,17 @@ def test_training_writes_a_state_to_go_on_from(
     assert torch.equal(again.average["conv_in.weight"], trainer.average["conv_in.weight"])
 
 
+def test_training_begins_with_a_finished_network(work: Path) -> None:
+    finished = diffusion.build_unet()
+    finished.save_pretrained(work / "unet")
+    trainer = diffusion.Trainer(work, CONCEPTS, planned=True)
+    for name, weight in finished.state_dict().items():
+        assert torch.equal(trainer.unet.state_dict()[name], weight)
+        assert torch.equal(trainer.average[name], weight)
+
+
 def test_a_run_learns_from_scenes_walks_and_other_shapes(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diffusion, "USUAL", (64, 64))
-    monkeypatch.setattr(diffusion, "OTHER_SHARE", 0.5)
+    monkeypatch.setattr(diffusion, "OTHER_SHAPES", {(32, 32): 1, (48, 32): 1})
     seen: list[tuple[int, ...]] = []
     learned = diffusion.Trainer.loss
 
@@ -67,7 +75,7 @@ def test_a_run_learns_from_scenes_walks_and_other_shapes(work: Path, monkeypatch
         return learned(trainer, lesson)
 
     monkeypatch.setattr(diffusion.Trainer, "loss", noted)
-    diffusion.train(CONCEPTS, work, diffusion.Run(2, 0.15, 1e-3, 1e-4, planned=True))
+    diffusion.train(CONCEPTS, work, diffusion.Run(2, 0.15, 1e-3, 1e-4, other_share=0.5, planned=True))
     assert (2, 4, 64, 64) in seen
     assert any(shape[2:] != (64, 64) for shape in seen)
     assert (work / "diffusion.pt").exists()

@@ -86,6 +86,17 @@ def test_text_training_learns_and_goes_on_where_it_stopped(tmp_path: Path, monke
         assert torch.equal(value, again.encoder.state_dict()[name])
 
 
+def test_text_training_begins_with_a_finished_encoder(tmp_path: Path) -> None:
+    tokenizer = text.load_tokenizer(CONCEPTS, tmp_path, captions=300, merges=200)
+    torch.manual_seed(6)
+    finished = text.build_text_encoder(tokenizer).half()
+    finished.save_pretrained(tmp_path / "text_encoder")
+    trainer = text.Trainer(tmp_path, tokenizer)
+    assert trainer.step == 0
+    for name, value in finished.state_dict().items():
+        assert torch.equal(value.float(), trainer.encoder.state_dict()[name])
+
+
 def test_unet_ignores_at_first_what_the_plan_does_not_use(code: PartCode) -> None:
     unet = diffusion.build_unet(code)
     latents, states = torch.randn(1, 4, 16, 16), torch.randn(1, CONTEXT, text.WIDTH)

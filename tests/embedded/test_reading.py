@@ -15,7 +15,9 @@ from sdapi_compat.embedded.train.layout import PartCode, planned_code, planned_s
 from sdapi_compat.embedded.train.reading import (  # noqa: E402
     EARLIEST,
     LATEST,
+    MOST_WEIGHT,
     PlanReading,
+    faintness,
     mixed,
     tinted,
 )
@@ -48,6 +50,13 @@ def test_a_plan_tells_most_of_the_latents(first: int) -> None:
     # The encoder's first three channels are colours; the fourth is a leftover that thumbnails do not hold.
     error = (found - latents)[:, :3].square().mean()
     assert float(error) < 0.1 * float(latents[:, :3].var())
+    small = reading.of(states, 32, 32)
+    assert small.shape == (1, 4, 32, 32)
+    halved = torch.nn.functional.avg_pool2d(found, 2)
+    assert float((small - halved).square().mean()) < 0.05 * float(halved.var())
+    wide = reading.of(states, 64, 96)
+    assert torch.equal(wide[..., 16:80], found)
+    assert torch.equal(wide[..., :16], found[..., :1].expand(-1, -1, -1, 16))
 
 
 def test_a_tint_changes_the_background_and_not_the_thing() -> None:
@@ -56,6 +65,15 @@ def test_a_tint_changes_the_background_and_not_the_thing() -> None:
     found = tinted(reading, latents)
     assert torch.allclose(found[:, :, 0, 0], torch.tensor(0.2))
     assert torch.allclose(found[:, :, 7, 7], torch.tensor(2.0), atol=1e-4)
+
+
+def test_faint_things_weigh_more() -> None:
+    readings = torch.zeros(3, 4, 16, 16)
+    readings[:, :, 6:10, 6:10] = torch.tensor([0.01, 2.5, 20.0])[:, None, None, None]
+    found = faintness(readings)
+    assert float(found[0]) == pytest.approx(MOST_WEIGHT)
+    assert 1 / MOST_WEIGHT < float(found[1]) < MOST_WEIGHT
+    assert float(found[2]) == pytest.approx(1 / MOST_WEIGHT)
 
 
 def test_targets_are_read_at_high_noise_and_seen_at_low_noise() -> None:

@@ -59,6 +59,13 @@ def test_glyph_keeps_its_shape_on_a_wide_canvas() -> None:
     assert 0.8 < (np.ptp(columns) + 1) / (np.ptp(rows) + 1) < 1.3
 
 
+def test_positions_are_those_of_the_middle_square() -> None:
+    scene = plain_scene(Topic((CAT,), "green", position="left"))
+    wide = np.asarray(render(scene, 160, 64))
+    assert np.array_equal(wide[:, 48:112], np.asarray(render(scene, 64)))
+    assert (wide[:, :48] == COLOURS["green"]).all()
+
+
 def test_samples_cover_every_kind_of_topic() -> None:
     rng = random.Random(3)
     topics = [sample_topic(rng, BOTH) for _ in range(2000)]

@@ -1,4 +1,4 @@
-"""Command line: ``python -m sdapi_compat.embedded.train --stage text|vae|diffusion|export --work DIR``.
+"""Command line: ``python -m sdapi_compat.embedded.train --stage text|vae|diffusion|renew|export --work DIR``.
 
 The stages of :mod:`.companions` make more files from a finished model: ``--stage companions --work DIR``.
 """
@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 
 from .. import CHECKPOINT_DIR
-from . import autoencoder, companions, diffusion, export, text
+from . import autoencoder, companions, diffusion, export, renewal, text
 from .vocabulary import load_concepts
 
-STAGES = ["text", "vae", "diffusion", "export", companions.ALL, *companions.STAGES]
+STAGES = ["text", "vae", "diffusion", "renew", "export", companions.ALL, *companions.STAGES]
 
 
 def _arguments() -> argparse.Namespace:
@@ -23,6 +23,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", required=True, type=Path, help="folder of checkpoints and logs")
     parser.add_argument("--minutes", type=float, default=30.0, help="length of a text, vae or diffusion run")
     parser.add_argument("--batch", type=int, default=16, help="pictures in a step of a diffusion run")
+    parser.add_argument("--other-share", type=float, default=0.2, help="share of batches not 512 x 512")
     parser.add_argument(
         "--planned",
         action="store_true",
@@ -49,10 +50,13 @@ def main() -> None:
             print(path, flush=True)
     elif options.stage == "text":
         text.train(concepts, options.work, options.minutes, options.rate, options.last_rate)
+    elif options.stage == "renew":
+        renewal.renew(options.work, concepts)
     elif options.stage == "vae":
         autoencoder.train(concepts, options.work, options.minutes)
     else:
-        run = diffusion.Run(options.batch, options.minutes, options.rate, options.last_rate, options.planned)
+        rates = options.rate, options.last_rate
+        run = diffusion.Run(options.batch, options.minutes, *rates, options.other_share, options.planned)
         diffusion.train(concepts, options.work, run)
 
 

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from .captions import caption
-from .guidance import HEADS, GuidedAttention, guide, look_plainly, teach_reading
+from .guidance import HEADS, guide, teach_reading
 from .layout import CODE, PARTS, PartCode, planned_code, planned_states
 from .noise import guided, noised, velocity
 from .optimizer import HiddenOptimizer, falling
 from .parts import AutoencoderKL, CLIPTextModel, CLIPTokenizer, Unet, UNet2DConditionModel
 from .pool import LatentPool, latent_scale
-from .reading import PlanReading, mixed, tinted
+from .reading import PlanReading, faintness, mixed, tinted
 from .scenes import Topic
 from .text import WIDTH, blank_caption, encode_captions
 from .tokenizer import CONTEXT
@@ -40,12 +40,13 @@ EMA_DECAY = 0.998
 SAVE_SECONDS = 240.0
 #: The shape that most requests have, in latents (height, width): the one that walks are made in.
 USUAL = (64, 64)
-#: Other shapes, by how often they are drawn, and the share of batches that have one of them.
+#: Other shapes, by how often they are drawn.
 OTHER_SHAPES = {
-    (32, 32): 7, (48, 48): 2, (80, 80): 2, (48, 64): 1, (64, 48): 1, (64, 96): 1, (96, 64): 1, (48, 80): 1,
-    (80, 48): 1,
+    (32, 32): 6, (48, 48): 2, (80, 80): 2, (96, 96): 4, (128, 128): 2,
+    (48, 64): 1, (64, 48): 1, (64, 96): 1, (96, 64): 1, (48, 80): 1, (80, 48): 1,
 }  # fmt: skip
-OTHER_SHARE = 0.15
+#: Share of places on walks in a batch of the usual shape.
+WALK_SHARE = 0.625
 #: Scenes kept of the usual shape and of each other one; a scene is used some sixteen times.
 KEPT, KEPT_OTHER = 1500, 100
 RENEWED_SHARE = 0.25
@@ -53,17 +54,18 @@ RENEWED_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: batch size at the usual shape, minutes, and the learning rate's start and end.
+    """One training run: batch size at the usual shape, minutes, the learning rate's start and end, and the
+    share of batches of other shapes.
 
     With ``planned`` the text encoder is not asked: the U-Net sees the plans that it is to write
-    (:mod:`.layout`), so that both can be trained at the same time; and it is taught where to look
-    (:mod:`.guidance`), which it settles for itself afterwards.
+    (:mod:`.layout`), so that both can be trained at the same time.
     """
 
     batch: int
     minutes: float
     rate: float
     last_rate: float
+    other_share: float = 0.2
     planned: bool = False
 
 
@@ -115,7 +117,10 @@ def is_hidden(name: str, weight: nn.Parameter) -> bool:
 
 
 class Trainer:
-    """The state of a training: models, optimizer, averaged weights, and the step count."""
+    """The state of a training: models, optimizer, averaged weights, and the step count.
+
+    ``work`` holds it as ``diffusion.pt``; if not, a finished U-Net in ``work``/unet is what it begins with.
+    """
 
     def __init__(self, work: Path, concepts: list[Concept], planned: bool = False) -> None:
         self.work = work
@@ -125,11 +130,12 @@ class Trainer:
         self.planned = planned
         if not planned:
             self.tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
-            self.encoder = CLIPTextModel.from_pretrained(work / "text_encoder").eval()
-        self.unet = build_unet(self.code).to(memory_format=torch.channels_last)
-        self.attention: GuidedAttention | None = guide(self.unet) if planned else None
-        if not planned:
-            look_plainly(self.unet)
+            encoder = CLIPTextModel.from_pretrained(work / "text_encoder", dtype=torch.float32)
+            self.encoder = encoder.eval()
+        finished = work / "unet"
+        unet = UNet2DConditionModel.from_pretrained(finished) if finished.exists() else build_unet(self.code)
+        self.unet = unet.train().to(memory_format=torch.channels_last)
+        self.attention = guide(self.unet)
         self.optimizer = HiddenOptimizer(self.unet, is_hidden)
         self.average = {name: value.detach().clone() for name, value in self.unet.state_dict().items()}
         self.step = 0
@@ -183,17 +189,18 @@ class Trainer:
         asked = torch.rand(len(latents)) >= BLANK_SHARE
         times = (torch.rand(len(latents)).pow(TIME_POWER) * 1000).long()
         states = self.states([topic if wanted else None for topic, wanted in zip(topics, asked, strict=True)])
-        clean = latents
-        if tuple(latents.shape[2:]) == USUAL:
-            planned = mixed(tinted(self.reading.of(states), latents), latents, times)
-            clean = torch.where(asked[:, None, None, None], planned, latents)
+        reading = self.reading.of(states, *latents.shape[2:])
+        planned = mixed(tinted(reading, latents), latents, times)
+        clean = torch.where(asked[:, None, None, None], planned, latents)
+        weights = torch.where(asked, faintness(reading), 1.0)
         scales = torch.where(asked, GUIDANCE, 1.0)
-        return Lesson(noised(latents, times), times, states, clean, scales, torch.ones(len(latents)))
+        return Lesson(noised(latents, times), times, states, clean, scales, weights)
 
     def start(self, latents: Tensor, topic: Topic) -> Start:
         """Where a walk may begin: scaled ``latents`` (1, 4, h, w) of a scene about ``topic``."""
         states = self.states([topic])
-        return Start(latents, states, self.reading.of(states), topic.background is not None)
+        reading = self.reading.of(states, *latents.shape[2:])
+        return Start(latents, states, reading, topic.background is not None)
 
     def predict(self, noisy: Tensor, times: Tensor, states: Tensor) -> Tensor:
         """What the U-Net says, computed in bfloat16: v (n, 4, h, w) in float32."""
@@ -204,8 +211,7 @@ class Trainer:
     def loss(self, lesson: Lesson) -> tuple[Tensor, Tensor]:
         """The training loss, and the guided v (n, 4, h, w) it judges; :attr:`error` and :attr:`miss` then
         hold the mean squared error of v, and how far attention looks elsewhere."""
-        if self.attention is not None:
-            self.attention.begin(lesson.noisy)
+        self.attention.begin(lesson.noisy)
         with torch.no_grad():
             without = self.predict(lesson.noisy, lesson.times, self.states([None] * len(lesson.noisy)))
         predicted = self.predict(lesson.noisy, lesson.times, lesson.states)
@@ -215,11 +221,9 @@ class Trainer:
         self.error = float(squared.detach().mean())
         # Errors count as they are; their gradients would count GUIDANCE-fold.
         loss: Tensor = (squared / lesson.scales).mean()
-        if self.attention is not None:
-            miss = torch.stack(self.attention.misses).mean()
-            self.miss = float(miss.detach())
-            loss = loss + LOOK_WEIGHT * miss
-        return loss, found.detach()
+        miss = torch.stack(self.attention.misses).mean()
+        self.miss = float(miss.detach())
+        return loss + LOOK_WEIGHT * miss, found.detach()
 
     def update(self, loss: Tensor, rate: float) -> None:
         """One optimizer step at learning rate ``rate``, and the averages after it."""
@@ -247,43 +251,60 @@ class Scenes:
             pool.renew(max(2, count // 3), KEPT if shape == USUAL else KEPT_OTHER)
         return pool.draw(count)
 
-    def other_shape(self, batch: int) -> tuple[tuple[int, int], int]:
-        """A shape that is not the usual one, and how many cost as much as three quarters of ``batch``."""
+    def shape(self, batch: int, other_share: float) -> tuple[tuple[int, int], int]:
+        """A shape, in ``other_share`` (0..1) of all cases not the usual one, and how many samples to take.
+
+        Those of another shape cost about three quarters of ``batch`` usual ones.
+        """
+        if self._rng.random() >= other_share:
+            return USUAL, batch
         shape = self._rng.choices(list(OTHER_SHAPES), list(OTHER_SHAPES.values()))[0]
         return shape, max(3, round(0.75 * batch * USUAL[0] * USUAL[1] / (shape[0] * shape[1])))
 
 
-def train(concepts: list[Concept], work: Path, run: Run) -> None:
-    """Train for ``run.minutes`` from where ``work`` stands; the loss goes to ``work``/diffusion.csv.
+class Course:
+    """Steps of training: of a batch, :data:`WALK_SHARE` are places on walks, the others scenes with noise."""
 
-    Half of a batch of the usual shape are scenes with noise, the other half places on walks.
-    """
+    def __init__(self, trainer: Trainer, concepts: list[Concept]) -> None:
+        self._trainer = trainer
+        self._scenes = Scenes(trainer, concepts)
+        self._walks: dict[tuple[int, int], Walks] = {}
+
+    def _walks_of(self, shape: tuple[int, int], count: int) -> Walks:
+        def begin() -> Start:
+            latents, topics = self._scenes.draw(shape, 1)
+            return self._trainer.start(latents, topics[0])
+
+        if shape not in self._walks:
+            self._walks[shape] = Walks(count, begin, self._trainer.rng)
+        return self._walks[shape]
+
+    def step(self, run: Run, rate: float) -> tuple[int, int]:
+        """One step at learning rate ``rate``; returns the shape it was of."""
+        shape, count = self._scenes.shape(run.batch, run.other_share)
+        walked = round(count * WALK_SHARE)
+        walks = self._walks_of(shape, walked)
+        lesson = self._trainer.lesson(*self._scenes.draw(shape, count - walked))
+        places = walks.places()
+        scales = torch.full((len(places[0]),), GUIDANCE)
+        loss, found = self._trainer.loss(lesson.and_more(Lesson(*places, scales, walks.weights())))
+        self._trainer.update(loss, rate)
+        walks.advance(found[len(lesson.times) :])
+        return shape
+
+
+def train(concepts: list[Concept], work: Path, run: Run) -> None:
+    """Train for ``run.minutes`` from where ``work`` stands; the loss goes to ``work``/diffusion.csv."""
     trainer = Trainer(work, concepts, run.planned)
     torch.manual_seed(51 + trainer.step)
-    scenes = Scenes(trainer, concepts)
-
-    def begin() -> Start:
-        latents, topics = scenes.draw(USUAL, 1)
-        return trainer.start(latents, topics[0])
-
-    walks = Walks(run.batch // 2, begin, trainer.rng)
+    course = Course(trainer, concepts)
     start = saved = time.monotonic()
     recent: list[tuple[float, float]] = []
     with (work / "diffusion.csv").open("a", newline="") as stream:
         log = csv.writer(stream)
         while (share := (time.monotonic() - start) / (60 * run.minutes)) < 1.0:
-            rate = falling(run.rate, run.last_rate, share, trainer.step)
-            if trainer.rng.random() < OTHER_SHARE:
-                shape, count = scenes.other_shape(run.batch)
-                loss, _ = trainer.loss(trainer.lesson(*scenes.draw(shape, count)))
-                trainer.update(loss, rate)
-            else:
-                lesson = trainer.lesson(*scenes.draw(USUAL, run.batch - run.batch // 2))
-                places = walks.places()
-                scales = torch.full((len(places[0]),), GUIDANCE)
-                loss, found = trainer.loss(lesson.and_more(Lesson(*places, scales, walks.weights())))
-                trainer.update(loss, rate)
-                walks.advance(found[len(lesson.times) :])
+            shape = course.step(run, falling(run.rate, run.last_rate, share, trainer.step))
+            if shape == USUAL:
                 recent.append((trainer.error, trainer.miss))
             if trainer.step % 50 == 0 and recent:
                 seconds = int(time.monotonic() - start)

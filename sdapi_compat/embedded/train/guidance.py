@@ -37,11 +37,15 @@ KEY_GAIN = 4.0
 READ_GAIN = 0.5
 
 
-def _shown(cells: int) -> Tensor:
-    """Which of the pieces along a side each cell shows: (cells, GRID * SPLIT) of bool."""
+def _shown(cells: int, square: int) -> Tensor:
+    """Which of the pieces along a side each cell shows: (cells, GRID * SPLIT) of bool.
+
+    The plan lies in the middle ``square`` cells; those beyond show what the outermost of them do.
+    """
     pieces = GRID * SPLIT
-    size = pieces / cells
-    cell, piece = torch.arange(cells)[:, None] * size, torch.arange(pieces)
+    size = pieces / square
+    place = (torch.arange(cells) - (cells - square) / 2).clamp(0, square - 1)
+    cell, piece = place[:, None] * size, torch.arange(pieces)
     inside = (piece <= cell + size / 2) & (cell + size / 2 < piece + 1)
     covered = (cell <= piece + 0.5) & (piece + 0.5 < cell + size)
     return inside | covered
@@ -50,8 +54,9 @@ def _shown(cells: int) -> Tensor:
 @cache
 def right_parts(height: int, width: int) -> Tensor:
     """Which part each cell's heads should look at: (HEADS, height * width, PARTS) of bool; none: no part."""
-    rows = _shown(height).view(height, GRID, SPLIT)
-    columns = _shown(width).view(width, GRID, SPLIT)
+    square = min(height, width)
+    rows = _shown(height, square).view(height, GRID, SPLIT)
+    columns = _shown(width, square).view(width, GRID, SPLIT)
     both = rows[:, None, :, None, :, None] & columns[None, :, None, :, None, :]
     return both.permute(4, 5, 0, 1, 2, 3).reshape(HEADS, height * width, PARTS)
 
@@ -127,16 +132,18 @@ class GuidedAttention:
         return -(share.log() * asked[:, None, None]).mean()
 
 
-def look_plainly(unet: Unet) -> None:
-    """Make every attention of ``unet`` a :class:`PlainAttention`, which trains faster than the library's."""
-    unet.set_attn_processor(PlainAttention())
-
-
 def guide(unet: Unet) -> GuidedAttention:
-    """Put one processor into every text attention of ``unet``, and return it; others become plain ones."""
+    """Put one processor into the text attentions of ``unet`` that can know their places, and return it.
+
+    They are those on the way up; further down, the padding at the edges has reached too few cells. All other
+    attentions become plain ones.
+    """
     processor, plain = GuidedAttention(), PlainAttention()
     unet.set_attn_processor(
-        {name: processor if ".attn2." in name else plain for name in unet.attn_processors}
+        {
+            name: processor if ".attn2." in name and name.startswith("up_blocks") else plain
+            for name in unet.attn_processors
+        }
     )
     return processor
 

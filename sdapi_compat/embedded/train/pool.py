@@ -12,6 +12,9 @@ from .parts import Autoencoder
 from .scenes import Topic, render, sample_scene, sample_topic, varied_scene
 from .vocabulary import Concept
 
+#: Share of scenes with two things, which are drawn smaller than one and so are harder.
+PAIR_SHARE = 0.35
+
 
 class LatentPool:
     """Scaled latents (4, height, width) float32 of up to ``capacity`` scenes, with their topics."""
@@ -29,7 +32,7 @@ class LatentPool:
 
     def renew(self, count: int, capacity: int) -> None:
         """Encode ``count`` new scenes; over ``capacity`` they take the places of random old ones."""
-        topics = [sample_topic(self._rng, self._concepts) for _ in range(count)]
+        topics = [sample_topic(self._rng, self._concepts, PAIR_SHARE) for _ in range(count)]
         height, width = (8 * side for side in self._shape)
         scenes = [varied_scene(self._rng, topic) for topic in topics]
         pixels = pictures_to_tensor([render(scene, width, height) for scene in scenes])

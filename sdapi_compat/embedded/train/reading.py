@@ -28,6 +28,9 @@ TOLERANCE = 0.15
 FRAME = 2
 #: Up to the first time the picture is the target, from the second on the reading; between them a mixture.
 EARLIEST, LATEST = 400, 700
+#: Mean square by which half of all readings differ from their backgrounds. Errors of fainter ones, such as
+#: that of a pale thing on white, weigh more, up to so many times; of others less, down to one over as many.
+USUAL_CONTRAST, MOST_WEIGHT = 0.4, 3.0
 
 
 def _pixels(code: PartCode, plans: Tensor) -> Tensor:
@@ -52,6 +55,12 @@ def tinted(reading: Tensor, latents: Tensor) -> Tensor:
     background = _frame_colour(reading)
     distance = (reading - background).square().sum(dim=1, keepdim=True)
     return reading + torch.exp(-distance / TOLERANCE) * (_frame_colour(latents) - background)
+
+
+def faintness(reading: Tensor) -> Tensor:
+    """How much errors weigh where ``reading`` (n, 4, h, w) is to be drawn: (n,), more for a faint thing."""
+    contrast = (reading - _frame_colour(reading)).square().mean(dim=(1, 2, 3))
+    return (USUAL_CONTRAST / contrast.clamp_min(1e-6)).clamp(1 / MOST_WEIGHT, MOST_WEIGHT)
 
 
 def mixed(reading: Tensor, latents: Tensor, times: Tensor) -> Tensor:
@@ -84,9 +93,19 @@ class PlanReading:
         gram += RIDGE * gram.diagonal().mean() * torch.eye(width)
         return PlanReading(code, torch.linalg.solve(gram.double(), moment.double()).float())
 
-    def of(self, states: Tensor) -> Tensor:
-        """Latents (n, 4, SIDE, SIDE) planned by text states (n, length, width) with room after the words."""
+    def of(self, states: Tensor, height: int = SIDE, width: int = SIDE) -> Tensor:
+        """Latents (n, 4, height, width) planned by text states (n, length, width of a state).
+
+        There must be room for the plan after the words. It is for the middle square of the canvas; what is
+        beyond goes on as its edges.
+        """
         last = states[:, -PARTS:, :CODE]
         plans = last.roll(states.shape[1] % PARTS, dims=1)
         cells = _patches(_pixels(self.code, plans)) @ self.weights
-        return cells.transpose(1, 2).reshape(-1, 4, SIDE, SIDE)
+        latents = cells.transpose(1, 2).reshape(-1, 4, SIDE, SIDE)
+        side = min(height, width)
+        if side != SIDE:
+            latents = F.interpolate(latents, size=(side, side), mode="bicubic", antialias=True)
+        left, top = (width - side) // 2, (height - side) // 2
+        beyond = (left, width - side - left, top, height - side - top)
+        return F.pad(latents, beyond, mode="replicate")

@@ -15,7 +15,7 @@ Point = tuple[float, float]
 SIZES: dict[str | None, float] = {None: 0.64, "small": 0.35, "big": 0.86}
 #: The same for a glyph that is put aside, or is one of several.
 ASIDE_SIZE, SMALL_ASIDE_SIZE, PAIR_SIZE, CROWD_SIZE = 0.43, 0.295, 0.425, 0.38
-#: Centre of the glyph (x, y as shares of the canvas) per position word.
+#: Centre of the glyph (x, y as shares of the middle square) per position word.
 POSITIONS: dict[str, Point] = {
     "left": (0.26, 0.5),
     "right": (0.74, 0.5),
@@ -60,7 +60,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Placement:
-    """One glyph in a picture; lengths are shares of the canvas."""
+    """One glyph in a picture; lengths are shares of the canvas' middle square."""
 
     concept: Concept
     centre: Point
@@ -154,16 +154,20 @@ def sample_scene(rng: random.Random, concepts: list[Concept]) -> Scene:
 
 
 def render(scene: Scene, width: int, height: int | None = None) -> Image.Image:
-    """The scene as an RGB picture of ``width`` x ``height`` pixels (square if only one is given)."""
+    """The scene as an RGB picture of ``width`` x ``height`` pixels (square if only one is given).
+
+    Things lie in the middle square of a canvas that is none.
+    """
     height = width if height is None else height
+    side = min(width, height)
     canvas = Image.new("RGB", (width, height), scene.rgb)
     for placement in scene.placements:
         glyph = glyph_image(placement.concept.glyph)
-        factor = placement.scale * min(width, height) / max(glyph.size)
+        factor = placement.scale * side / max(glyph.size)
         size = (max(1, round(glyph.width * factor)), max(1, round(glyph.height * factor)))
         method = Image.Resampling.BICUBIC if factor > 0.5 else Image.Resampling.BOX
         glyph = glyph.resize(size, method)
-        left = round(placement.centre[0] * width - glyph.width / 2)
-        top = round(placement.centre[1] * height - glyph.height / 2)
+        left = round((width - side) / 2 + placement.centre[0] * side - glyph.width / 2)
+        top = round((height - side) / 2 + placement.centre[1] * side - glyph.height / 2)
         canvas.paste(glyph, (left, top), glyph)
     return canvas

@@ -156,12 +156,20 @@ def is_hidden(name: str, weight: torch.nn.Parameter) -> bool:
 
 
 class Trainer:
-    """The state of a training: encoder, optimizer and the step count; kept in ``work``/text.pt."""
+    """The state of a training: encoder, optimizer and the step count; kept in ``work``/text.pt.
+
+    If it is not there, a finished encoder in ``work``/text_encoder is what training begins with.
+    """
 
     def __init__(self, work: Path, tokenizer: Tokenizer) -> None:
         torch.manual_seed(21)
         self.path = work / "text.pt"
-        self.encoder = build_text_encoder(tokenizer).train()
+        finished = work / "text_encoder"
+        if finished.exists():
+            encoder = CLIPTextModel.from_pretrained(finished, dtype=torch.float32)
+        else:
+            encoder = build_text_encoder(tokenizer)
+        self.encoder = encoder.train()
         self.optimizer = HiddenOptimizer(self.encoder, is_hidden)
         self.step = 0
         if self.path.exists():

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .noise import euler_step, noised, shares
-from .reading import tinted
+from .reading import faintness, tinted
 
 #: Numbers of steps of the samplers, as often as they are walked.
 STEPS = (20, 20, 20, 20, 10, 30, 50)
@@ -23,6 +23,9 @@ STEPS = (20, 20, 20, 20, 10, 30, 50)
 PURE_SHARE = 0.6
 #: How often a walk is given up at a step of a sampler of twenty, so that early steps are walked more.
 GIVEN_UP = 0.025
+#: With 2, errors of the picture would count alike in all steps; then late steps fray edges. With 1, half of
+#: all gradients come from the last step, in which nothing can be mended.
+SIGMA_POWER = 1.5
 TIMES = 1000
 
 
@@ -47,6 +50,7 @@ class _Walk:
     stride: int
     states: Tensor
     target: Tensor
+    weight: float
 
 
 class Walks:
@@ -62,11 +66,12 @@ class Walks:
         stride = TIMES // self._rng.choice(STEPS)
         # As A1111 spaces its times: from the last whole stride down to 1.
         time = 1 + stride * (TIMES // stride - 1)
-        pure = start.pinned and self._rng.random() < PURE_SHARE
-        if pure:
-            return _Walk(torch.randn_like(start.latents), time, stride, start.states, start.reading)
+        weight = float(faintness(start.reading))
+        if start.pinned and self._rng.random() < PURE_SHARE:
+            place = torch.randn_like(start.latents)
+            return _Walk(place, time, stride, start.states, start.reading, weight)
         place = noised(start.latents, torch.tensor([time]))
-        return _Walk(place, time, stride, start.states, tinted(start.reading, start.latents))
+        return _Walk(place, time, stride, start.states, tinted(start.reading, start.latents), weight)
 
     def places(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Noisy latents (n, 4, h, w), times (n,), text states (n, length, width), and targets as latents."""
@@ -78,8 +83,9 @@ class Walks:
         )
 
     def weights(self) -> Tensor:
-        """How much errors of v count (n,): less where little noise is left, and no v undoes a mistake."""
-        return shares(torch.tensor([walk.time for walk in self._walks]))[1].flatten()
+        """How much errors of v count (n,): little more than the errors of the picture that they make."""
+        sigmas = shares(torch.tensor([walk.time for walk in self._walks]))[1].flatten()
+        return sigmas.pow(SIGMA_POWER) * torch.tensor([walk.weight for walk in self._walks])
 
     def advance(self, predicted: Tensor) -> None:
         """Go one step with the v (n, 4, h, w) predicted for :meth:`places`."""
