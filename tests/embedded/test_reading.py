@@ -16,8 +16,9 @@ from sdapi_compat.embedded.train.reading import (  # noqa: E402
     EARLIEST,
     LATEST,
     MOST_WEIGHT,
+    THING,
     PlanReading,
-    faintness,
+    importance,
     mixed,
     tinted,
 )
@@ -67,13 +68,15 @@ def test_a_tint_changes_the_background_and_not_the_thing() -> None:
     assert torch.allclose(found[:, :, 7, 7], torch.tensor(2.0), atol=1e-4)
 
 
-def test_faint_things_weigh_more() -> None:
+def test_faint_things_weigh_more_and_all_things_more_than_what_is_around() -> None:
     readings = torch.zeros(3, 4, 16, 16)
-    readings[:, :, 6:10, 6:10] = torch.tensor([0.01, 2.5, 20.0])[:, None, None, None]
-    found = faintness(readings)
-    assert float(found[0]) == pytest.approx(MOST_WEIGHT)
-    assert 1 / MOST_WEIGHT < float(found[1]) < MOST_WEIGHT
-    assert float(found[2]) == pytest.approx(1 / MOST_WEIGHT)
+    readings[:, :, 6:10, 6:10] = torch.tensor([0.05, 2.5, 20.0])[:, None, None, None]
+    found = importance(readings)
+    assert found.shape == (3, 1, 16, 16)
+    whole = found.mean(dim=(1, 2, 3)).tolist()
+    assert whole == pytest.approx([MOST_WEIGHT, whole[1], 1 / MOST_WEIGHT])
+    assert 1 / MOST_WEIGHT < whole[1] < MOST_WEIGHT
+    assert float(found[1, 0, 7, 7]) == pytest.approx((1 + THING) * float(found[1, 0, 0, 0]), rel=1e-3)
 
 
 def test_targets_are_read_at_high_noise_and_seen_at_low_noise() -> None:

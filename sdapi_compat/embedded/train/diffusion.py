@@ -19,7 +19,7 @@ from .noise import guided, noised, velocity
 from .optimizer import HiddenOptimizer, falling
 from .parts import AutoencoderKL, CLIPTextModel, CLIPTokenizer, Unet, UNet2DConditionModel
 from .pool import LatentPool, latent_scale
-from .reading import PlanReading, faintness, mixed, tinted
+from .reading import PlanReading, importance, mixed, tinted
 from .scenes import Topic
 from .text import WIDTH, blank_caption, encode_captions
 from .tokenizer import CONTEXT
@@ -38,15 +38,15 @@ BLANK_SHARE = 0.1
 GUIDANCE = 7.0
 EMA_DECAY = 0.998
 SAVE_SECONDS = 240.0
-#: The shape that most requests have, in latents (height, width): the one that walks are made in.
+#: The shape that most requests have, in latents (height, width).
 USUAL = (64, 64)
 #: Other shapes, by how often they are drawn.
 OTHER_SHAPES = {
     (32, 32): 6, (48, 48): 2, (80, 80): 2, (96, 96): 4, (128, 128): 2,
     (48, 64): 1, (64, 48): 1, (64, 96): 1, (96, 64): 1, (48, 80): 1, (80, 48): 1,
 }  # fmt: skip
-#: Share of places on walks in a batch of the usual shape.
-WALK_SHARE = 0.625
+#: Share of places on walks in a batch.
+WALK_SHARE = 0.75
 #: Scenes kept of the usual shape and of each other one; a scene is used some sixteen times.
 KEPT, KEPT_OTHER = 1500, 100
 RENEWED_SHARE = 0.25
@@ -72,7 +72,8 @@ class Run:
 @dataclass(frozen=True)
 class Lesson:
     """Samples to learn from: noisy latents (n, 4, h, w), times (n,), text states (n, length, width), what is
-    to be drawn (n, 4, h, w), the guidance scales at which it is (n,), and how much errors of v count (n,)."""
+    to be drawn (n, 4, h, w), the guidance scales at which it is (n,), and how much errors of v count
+    (n, 1, h, w)."""
 
     noisy: Tensor
     times: Tensor
@@ -192,7 +193,7 @@ class Trainer:
         reading = self.reading.of(states, *latents.shape[2:])
         planned = mixed(tinted(reading, latents), latents, times)
         clean = torch.where(asked[:, None, None, None], planned, latents)
-        weights = torch.where(asked, faintness(reading), 1.0)
+        weights = torch.where(asked[:, None, None, None], importance(reading), 1.0)
         scales = torch.where(asked, GUIDANCE, 1.0)
         return Lesson(noised(latents, times), times, states, clean, scales, weights)
 
@@ -217,7 +218,7 @@ class Trainer:
         predicted = self.predict(lesson.noisy, lesson.times, lesson.states)
         found = guided(predicted, without, lesson.scales[:, None, None, None])
         wanted = velocity(lesson.noisy, lesson.clean, lesson.times)
-        squared = (found - wanted).square().mean(dim=(1, 2, 3)) * lesson.weights
+        squared = ((found - wanted).square() * lesson.weights).mean(dim=(1, 2, 3))
         self.error = float(squared.detach().mean())
         # Errors count as they are; their gradients would count GUIDANCE-fold.
         loss: Tensor = (squared / lesson.scales).mean()

@@ -3,7 +3,7 @@
 A server of this checkout draws phrases that no training caption has the form of; :mod:`.retrieval`, which
 has no learned part, then says which of all the glyphs each picture shows, and on what colour. Every request
 has 20 steps; besides prompt, seed and size the rest is as A1111's API has it when not told (scale 7, Euler).
-Scores are printed as they come; the whole takes about 50 minutes on two cores, most of it for the phrases.
+Scores are printed as they come; the whole takes about 20 minutes on two cores, most of it for the phrases.
 """
 
 from __future__ import annotations

@@ -27,10 +27,12 @@ TOLERANCE = 0.15
 #: Cells of the frame that count as background.
 FRAME = 2
 #: Up to the first time the picture is the target, from the second on the reading; between them a mixture.
-EARLIEST, LATEST = 400, 700
+EARLIEST, LATEST = 150, 450
 #: Mean square by which half of all readings differ from their backgrounds. Errors of fainter ones, such as
 #: that of a pale thing on white, weigh more, up to so many times; of others less, down to one over as many.
 USUAL_CONTRAST, MOST_WEIGHT = 0.4, 3.0
+#: How much more errors in the thing count than those in the background.
+THING = 2.0
 
 
 def _pixels(code: PartCode, plans: Tensor) -> Tensor:
@@ -57,10 +59,16 @@ def tinted(reading: Tensor, latents: Tensor) -> Tensor:
     return reading + torch.exp(-distance / TOLERANCE) * (_frame_colour(latents) - background)
 
 
-def faintness(reading: Tensor) -> Tensor:
-    """How much errors weigh where ``reading`` (n, 4, h, w) is to be drawn: (n,), more for a faint thing."""
-    contrast = (reading - _frame_colour(reading)).square().mean(dim=(1, 2, 3))
-    return (USUAL_CONTRAST / contrast.clamp_min(1e-6)).clamp(1 / MOST_WEIGHT, MOST_WEIGHT)
+def importance(reading: Tensor) -> Tensor:
+    """How much errors weigh where ``reading`` (n, 4, h, w) is to be drawn: (n, 1, h, w).
+
+    They weigh more in the thing than around it, and more for a faint thing.
+    """
+    distance = (reading - _frame_colour(reading)).square().sum(dim=1, keepdim=True)
+    contrast = distance.mean(dim=(2, 3), keepdim=True) / reading.shape[1]
+    faintness = (USUAL_CONTRAST / contrast.clamp_min(1e-6)).clamp(1 / MOST_WEIGHT, MOST_WEIGHT)
+    emphasis = 1 + THING * (1 - torch.exp(-distance / TOLERANCE))
+    return faintness * emphasis / emphasis.mean(dim=(2, 3), keepdim=True)
 
 
 def mixed(reading: Tensor, latents: Tensor, times: Tensor) -> Tensor:

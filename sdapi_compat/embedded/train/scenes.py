@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
@@ -41,9 +41,6 @@ CROWDS: dict[int, tuple[Point, ...]] = {
 }
 #: Shares of scenes with a size word, with a position word, with copies and with two things.
 SIZE_SHARE, POSITION_SHARE, CROWD_SHARE, PAIR_SHARE = 0.06, 0.08, 0.08, 0.20
-#: Largest random shift of a centre, and largest change of a size, as shares: what seeds vary beside colours.
-#: More would ask the U-Net to agree with itself on a choice, all over the picture; small ones cannot.
-PLAY, STRETCH = 0.008, 0.02
 
 
 @dataclass(frozen=True)
@@ -135,17 +132,11 @@ def _background(rng: random.Random, name: str | None) -> tuple[int, int, int]:
 
 
 def varied_scene(rng: random.Random, topic: Topic) -> Scene:
-    """A scene for ``topic`` in which all that no word pins varies, so that seeds give different pictures."""
-    spots, size = _spots(topic)
-    placements = tuple(
-        Placement(
-            concept,
-            (x + rng.uniform(-PLAY, PLAY), y + rng.uniform(-PLAY, PLAY)),
-            size * rng.uniform(1 - STRETCH, 1 + STRETCH),
-        )
-        for concept, (x, y) in spots
-    )
-    return Scene(topic, _background(rng, topic.background), placements)
+    """The scene with a background of another tone, so that seeds give different pictures.
+
+    Things stay where they are: a plan cannot tell details of what the noise has shifted.
+    """
+    return replace(plain_scene(topic), rgb=_background(rng, topic.background))
 
 
 def sample_scene(rng: random.Random, concepts: list[Concept]) -> Scene:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .noise import euler_step, noised, shares
-from .reading import faintness, tinted
+from .reading import importance, tinted
 
 #: Numbers of steps of the samplers, as often as they are walked.
 STEPS = (20, 20, 20, 20, 10, 30, 50)
@@ -50,7 +50,7 @@ class _Walk:
     stride: int
     states: Tensor
     target: Tensor
-    weight: float
+    weights: Tensor
 
 
 class Walks:
@@ -66,12 +66,12 @@ class Walks:
         stride = TIMES // self._rng.choice(STEPS)
         # As A1111 spaces its times: from the last whole stride down to 1.
         time = 1 + stride * (TIMES // stride - 1)
-        weight = float(faintness(start.reading))
+        weights = importance(start.reading)
         if start.pinned and self._rng.random() < PURE_SHARE:
             place = torch.randn_like(start.latents)
-            return _Walk(place, time, stride, start.states, start.reading, weight)
+            return _Walk(place, time, stride, start.states, start.reading, weights)
         place = noised(start.latents, torch.tensor([time]))
-        return _Walk(place, time, stride, start.states, tinted(start.reading, start.latents), weight)
+        return _Walk(place, time, stride, start.states, tinted(start.reading, start.latents), weights)
 
     def places(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Noisy latents (n, 4, h, w), times (n,), text states (n, length, width), and targets as latents."""
@@ -83,9 +83,9 @@ class Walks:
         )
 
     def weights(self) -> Tensor:
-        """How much errors of v count (n,): little more than the errors of the picture that they make."""
-        sigmas = shares(torch.tensor([walk.time for walk in self._walks]))[1].flatten()
-        return sigmas.pow(SIGMA_POWER) * torch.tensor([walk.weight for walk in self._walks])
+        """How much errors of v count (n, 1, h, w): a little more than the picture's errors that they make."""
+        sigmas = shares(torch.tensor([walk.time for walk in self._walks]))[1]
+        return sigmas.pow(SIGMA_POWER) * torch.cat([walk.weights for walk in self._walks])
 
     def advance(self, predicted: Tensor) -> None:
         """Go one step with the v (n, 4, h, w) predicted for :meth:`places`."""
