@@ -58,7 +58,8 @@ def left_unread(read: Tensor, piece: Tensor, moment: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(strength)
     strong = values > values.max() * LEAST
     inverse = (vectors[:, strong] / values[strong]) @ vectors[:, strong].T
-    return piece @ moment @ piece.T - told @ inverse @ told.T
+    left: Tensor = piece @ moment @ piece.T - told @ inverse @ told.T
+    return left
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class Heads:
     def of(weights: dict[str, Tensor], name: str) -> Heads:
         """Those of the attention ``name``, in float64."""
         read, written = (weights[key].double() for key in _keys(name))
-        return Heads(read.unflatten(0, (HEADS, -1)), written.unflatten(1, (HEADS, -1)).transpose(0, 1))
+        channels, width = len(written), read.shape[1]
+        return Heads(read.view(HEADS, -1, width), written.view(channels, HEADS, -1).transpose(0, 1))
 
     def weights(self, name: str) -> dict[str, Tensor]:
         """The weights of the attention ``name`` that has these heads."""
