@@ -283,7 +283,7 @@ class Course:
     def step(self, run: Run, rate: float) -> tuple[int, int]:
         """One step at learning rate ``rate``; returns the shape it was of."""
         shape, count = self._scenes.shape(run.batch, run.other_share)
-        walked = round(count * WALK_SHARE)
+        walked = min(count - 1, round(count * WALK_SHARE))
         walks = self._walks_of(shape, walked)
         lesson = self._trainer.lesson(*self._scenes.draw(shape, count - walked))
         places = walks.places()
