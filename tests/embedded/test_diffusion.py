@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
-from sdapi_compat.embedded.train import diffusion  # noqa: E402
+from sdapi_compat.embedded.train import diffusion, pool  # noqa: E402
 from sdapi_compat.embedded.train import reading as readings  # noqa: E402
 from sdapi_compat.embedded.train.autoencoder import build, pictures_to_tensor  # noqa: E402
 from sdapi_compat.embedded.train.glyphs import FONT_FILE  # noqa: E402
@@ -66,7 +66,7 @@ def test_training_begins_with_a_finished_network(work: Path) -> None:
 
 
 def test_a_run_learns_from_scenes_walks_and_other_shapes(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diffusion, "OTHER_SHAPES", {(32, 32): 1, (48, 32): 1})
+    monkeypatch.setattr(pool, "OTHER_SHAPES", {(32, 32): 1, (48, 32): 1})
     seen: list[tuple[int, ...]] = []
     learned = diffusion.Trainer.loss
 

@@ -18,7 +18,7 @@ from .layout import CODE, PARTS, PartCode, planned_code, planned_states
 from .noise import guided, noised, velocity
 from .optimizer import HiddenOptimizer, falling
 from .parts import AutoencoderKL, CLIPTextModel, CLIPTokenizer, Unet, UNet2DConditionModel
-from .pool import LatentPool, latent_scale
+from .pool import USUAL, Scenes, latent_scale
 from .reading import PlanReading, importance, mixed, tinted
 from .scenes import Topic
 from .text import WIDTH, blank_caption, encode_captions
@@ -38,18 +38,8 @@ BLANK_SHARE = 0.1
 GUIDANCE = 7.0
 EMA_DECAY = 0.998
 SAVE_SECONDS = 240.0
-#: The shape that most requests have, in latents (height, width).
-USUAL = (64, 64)
-#: Other shapes, by how often they are drawn.
-OTHER_SHAPES = {
-    (32, 32): 6, (48, 48): 2, (80, 80): 2, (96, 96): 4, (128, 128): 2,
-    (48, 64): 1, (64, 48): 1, (64, 96): 1, (96, 64): 1, (48, 80): 1, (80, 48): 1,
-}  # fmt: skip
 #: Share of places on walks in a batch.
 WALK_SHARE = 0.75
-#: Scenes kept of the usual shape and of each other one; a scene is used some sixteen times.
-KEPT, KEPT_OTHER = 1500, 100
-RENEWED_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -235,40 +225,12 @@ class Trainer:
         torch._foreach_lerp_(list(self.average.values()), [current[name] for name in self.average], 1 - decay)
 
 
-class Scenes:
-    """Encoded scenes of all shapes, renewed while they are drawn."""
-
-    def __init__(self, trainer: Trainer, concepts: list[Concept]) -> None:
-        self._rng = trainer.rng
-        self._pools = {
-            shape: LatentPool(trainer.vae, concepts, shape, seed=51 + trainer.step)
-            for shape in (USUAL, *OTHER_SHAPES)
-        }
-
-    def draw(self, shape: tuple[int, int], count: int) -> tuple[Tensor, list[Topic]]:
-        """Scaled latents (count, 4, *shape) and their topics."""
-        pool = self._pools[shape]
-        if len(pool) < 4 * count or self._rng.random() < RENEWED_SHARE:
-            pool.renew(max(2, count // 3), KEPT if shape == USUAL else KEPT_OTHER)
-        return pool.draw(count)
-
-    def shape(self, batch: int, other_share: float) -> tuple[tuple[int, int], int]:
-        """A shape, in ``other_share`` (0..1) of all cases not the usual one, and how many samples to take.
-
-        Those of another shape cost about three quarters of ``batch`` usual ones.
-        """
-        if self._rng.random() >= other_share:
-            return USUAL, batch
-        shape = self._rng.choices(list(OTHER_SHAPES), list(OTHER_SHAPES.values()))[0]
-        return shape, max(3, round(0.75 * batch * USUAL[0] * USUAL[1] / (shape[0] * shape[1])))
-
-
 class Course:
     """Steps of training: of a batch, :data:`WALK_SHARE` are places on walks, the others scenes with noise."""
 
     def __init__(self, trainer: Trainer, concepts: list[Concept]) -> None:
         self._trainer = trainer
-        self._scenes = Scenes(trainer, concepts)
+        self._scenes = Scenes(trainer.vae, concepts, trainer.rng, seed=51 + trainer.step)
         self._walks: dict[tuple[int, int], Walks] = {}
 
     def _walks_of(self, shape: tuple[int, int], count: int) -> Walks:

@@ -14,6 +14,16 @@ from .vocabulary import Concept
 
 #: Share of scenes with two things, which are drawn smaller than one and so are harder.
 PAIR_SHARE = 0.35
+#: The shape that most requests have, in latents (height, width).
+USUAL = (64, 64)
+#: Other shapes, by how often they are drawn.
+OTHER_SHAPES = {
+    (32, 32): 6, (48, 48): 2, (80, 80): 2, (96, 96): 4, (128, 128): 2,
+    (48, 64): 1, (64, 48): 1, (64, 96): 1, (96, 64): 1, (48, 80): 1, (80, 48): 1,
+}  # fmt: skip
+#: Scenes kept of the usual shape and of each other one; a scene is used some sixteen times.
+KEPT, KEPT_OTHER = 1500, 100
+RENEWED_SHARE = 0.25
 
 
 class LatentPool:
@@ -53,6 +63,31 @@ class LatentPool:
         return torch.stack([self._latents[place] for place in places]), [
             self._topics[place] for place in places
         ]
+
+
+class Scenes:
+    """Encoded scenes of all shapes, renewed while they are drawn."""
+
+    def __init__(self, vae: Autoencoder, concepts: list[Concept], rng: random.Random, seed: int) -> None:
+        self._rng = rng
+        self._pools = {shape: LatentPool(vae, concepts, shape, seed) for shape in (USUAL, *OTHER_SHAPES)}
+
+    def draw(self, shape: tuple[int, int], count: int) -> tuple[Tensor, list[Topic]]:
+        """Scaled latents (count, 4, *shape) and their topics."""
+        pool = self._pools[shape]
+        if len(pool) < 4 * count or self._rng.random() < RENEWED_SHARE:
+            pool.renew(max(2, count // 3), KEPT if shape == USUAL else KEPT_OTHER)
+        return pool.draw(count)
+
+    def shape(self, batch: int, other_share: float) -> tuple[tuple[int, int], int]:
+        """A shape, in ``other_share`` (0..1) of all cases not the usual one, and how many samples to take.
+
+        Those of another shape cost about three quarters of ``batch`` usual ones.
+        """
+        if self._rng.random() >= other_share:
+            return USUAL, batch
+        shape = self._rng.choices(list(OTHER_SHAPES), list(OTHER_SHAPES.values()))[0]
+        return shape, max(3, round(0.75 * batch * USUAL[0] * USUAL[1] / (shape[0] * shape[1])))
 
 
 def latent_scale(vae: Autoencoder, concepts: list[Concept]) -> float:

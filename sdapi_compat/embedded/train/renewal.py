@@ -1,7 +1,7 @@
 """Give channels of text attentions that carry next to nothing to components of the plan that no head reads.
 
 Heads begin with the strongest components of their pieces (:mod:`.guidance`). Training turns what they read a
-little, but does not lead two attentions to different components: of the shipped model's six and six channels
+little, but does not lead two attentions to different components: of an earlier model's six and six channels
 on the 16 x 16 level three each did nearly all, and what no head read was half of the pictures' error. Here
 the directions that count are kept to the letter, and the rest read the strongest of what is left, at first
 without any effect.
