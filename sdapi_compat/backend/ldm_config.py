@@ -22,14 +22,17 @@ _Groups = Annotated[int, msgspec.Meta(ge=1)]
 class UNetShape(msgspec.Struct, frozen=True, kw_only=True):
     """`unet_config.params` of an LDM yaml; the defaults are SD 1.x.
 
-    Ours are `norm_num_groups`, which the original fixes at 32, too many for narrow networks, and factors in
-    `channel_mult` that are no whole numbers.
+    Ours are `norm_num_groups`, which the original fixes at 32, too many for narrow networks, factors in
+    `channel_mult` that are no whole numbers, and `down_attention_resolutions`, for a way down that attends
+    elsewhere than the way up.
     """
 
     in_channels: int = 4
     out_channels: int = 4
     model_channels: int = 320
     attention_resolutions: tuple[int, ...] = (4, 2, 1)
+    down_attention_resolutions: tuple[int, ...] | None = None
+    disable_self_attentions: tuple[bool, ...] | None = None
     num_res_blocks: int = 2
     channel_mult: _Factors = (1, 2, 4, 4)
     num_heads: int | None = 8
@@ -42,7 +45,11 @@ class UNetShape(msgspec.Struct, frozen=True, kw_only=True):
     def diffusers_config(self) -> dict[str, Any]:
         """Constructor arguments of diffusers' UNet2DConditionModel; "attention_head_dim" counts heads."""
         widths = [round(self.model_channels * factor) for factor in self.channel_mult]
-        attends = [2**level in self.attention_resolutions for level in range(len(widths))]
+        scales = [2**level for level in range(len(widths))]
+        up = [scale in self.attention_resolutions for scale in scales]
+        down = up
+        if self.down_attention_resolutions is not None:
+            down = [scale in self.down_attention_resolutions for scale in scales]
         return {
             "in_channels": self.in_channels,
             "out_channels": self.out_channels,
@@ -53,9 +60,20 @@ class UNetShape(msgspec.Struct, frozen=True, kw_only=True):
             "transformer_layers_per_block": self.transformer_depth,
             "use_linear_projection": self.use_linear_in_transformer,
             "norm_num_groups": self.norm_num_groups,
-            "down_block_types": ["CrossAttnDownBlock2D" if on else "DownBlock2D" for on in attends],
-            "up_block_types": ["CrossAttnUpBlock2D" if on else "UpBlock2D" for on in reversed(attends)],
+            "only_cross_attention": self._text_only(len(widths)),
+            "down_block_types": ["CrossAttnDownBlock2D" if on else "DownBlock2D" for on in down],
+            "up_block_types": ["CrossAttnUpBlock2D" if on else "UpBlock2D" for on in reversed(up)],
         }
+
+    def _text_only(self, levels: int) -> bool | list[bool]:
+        """On which levels cells attend to the text alone, not to each other."""
+        if self.disable_self_attentions is None:
+            return False
+        if len(self.disable_self_attentions) != levels:
+            raise UnsupportedModel(
+                f"disable_self_attentions has {len(self.disable_self_attentions)} entries for {levels} levels"
+            )
+        return list(self.disable_self_attentions)
 
     def _heads(self, widths: list[int]) -> int | list[int]:
         if self.num_head_channels is not None and self.num_head_channels > 0:

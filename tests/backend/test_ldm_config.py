@@ -130,6 +130,22 @@ def test_narrow_networks(tmp_path: Path, ldm_folder: Path) -> None:
     assert config["mid_block_add_attention"] is False
 
 
+def test_attention_to_the_text_alone_and_on_the_way_up_alone(tmp_path: Path, ldm_folder: Path) -> None:
+    more = "\n        down_attention_resolutions: [ 1 ]\n        disable_self_attentions: [ false, true ]"
+    path = _yaml(tmp_path, ldm_folder, "channel_mult: [ 1, 2 ]", "channel_mult: [ 1, 2 ]" + more)
+    config = read_ldm_yaml(path).unet.diffusers_config()
+    assert config["down_block_types"] == ["CrossAttnDownBlock2D", "DownBlock2D"]
+    assert config["up_block_types"] == ["CrossAttnUpBlock2D", "UpBlock2D"]
+    assert config["only_cross_attention"] == [False, True]
+    with torch.device("meta"):
+        block = UNet2DConditionModel(**config).up_blocks[0].attentions[0].transformer_blocks[0]
+    assert block.attn1.is_cross_attention
+    short = "channel_mult: [ 1, 2 ]" + more.replace("false, true", "true")
+    path = _yaml(tmp_path, ldm_folder, "channel_mult: [ 1, 2 ]", short)
+    with pytest.raises(UnsupportedModel, match="1 entries for 2 levels"):
+        read_ldm_yaml(path).unet.diffusers_config()
+
+
 @pytest.mark.parametrize("entry", ["norm_num_groups: 0", "channel_mult: [ .inf ]", "channel_mult: [ -1 ]"])
 def test_sizes_that_make_no_network(tmp_path: Path, ldm_folder: Path, entry: str) -> None:
     path = _yaml(tmp_path, ldm_folder, "channel_mult: [ 1, 2 ]", entry)

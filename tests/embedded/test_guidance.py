@@ -9,15 +9,19 @@ pytest.importorskip("diffusers")
 
 from sdapi_compat.embedded.train.diffusion import build_unet  # noqa: E402
 from sdapi_compat.embedded.train.guidance import (  # noqa: E402
+    HALVES,
     HEADS,
     NEIGHBOURS,
     SPLIT,
+    GuidedAttention,
+    Looks,
     PlainAttention,
     guide,
     part_names,
     pieces_of,
     right_parts,
     teach_reading,
+    text_attentions,
 )
 from sdapi_compat.embedded.train.layout import (  # noqa: E402
     CODE,
@@ -72,6 +76,42 @@ def test_the_plan_lies_in_the_middle_square() -> None:
     assert torch.equal(wide[:, :, 11], wide[:, :, 9])
 
 
+def test_a_fine_cell_is_told_its_own_quarter_of_a_piece() -> None:
+    quarters = [right_parts(32, 32, quarter) for quarter in range(HALVES**2)]
+    assert bool((sum(right.int().sum((0, 2)) for right in quarters) == 1).all())
+    whole = right_parts(32, 32)
+    assert torch.equal(sum(right.int() for right in quarters), whole.int())
+    corner = quarters[3].view(HEADS, 32, 32, PARTS)
+    assert not bool(corner[:, ::2].any())
+    assert not bool(corner[:, :, ::2].any())
+    assert bool(corner[HEADS - 1, 31, 31, 15])
+
+
+@pytest.mark.parametrize("shape", [(12, 8), (16, 16), (24, 40), (64, 64)])
+def test_quarters_cover_every_cell_of_other_shapes(shape: tuple[int, int]) -> None:
+    quarters = [right_parts(*shape, quarter) for quarter in range(HALVES**2)]
+    assert bool(sum(right.int().sum((0, 2)) for right in quarters).all())
+    assert max(int(right.sum(2).max()) for right in quarters) == 1
+
+
+def test_quarters_are_the_pieces_pixels(code: PartCode) -> None:
+    side = PART_SIDE // SPLIT
+    whole = pieces_of(code).view(HEADS, side, side, COLOURS, CODE)
+    half = side // HALVES
+    for quarter in range(HALVES**2):
+        row, column = (half * place for place in divmod(quarter, HALVES))
+        found = pieces_of(code, quarter).view(HEADS, half, half, COLOURS, CODE)
+        assert torch.equal(found, whole[:, row : row + half, column : column + half])
+
+
+def test_four_attentions_to_the_text_share_the_fine_level(code: PartCode) -> None:
+    found = text_attentions(build_unet(code))
+    fine = [(name, quarter) for name, (_, quarter) in found.items() if quarter is not None]
+    assert [quarter for _, quarter in fine] == [0, 1, 2, 3]
+    assert all(name.startswith("up_blocks.2.") for name, _ in fine)
+    assert sum(quarter is None for _, quarter in found.values()) == 6
+
+
 def test_pieces_are_a_parts_pixels(code: PartCode) -> None:
     codes = torch.randn(5, CODE)
     pixels = code.decode(codes).view(5, PART_SIDE, PART_SIDE, COLOURS)
@@ -99,24 +139,37 @@ def test_every_part_has_a_name_of_its_own(channels: int) -> None:
     assert bool((likeness.argmax(1) == torch.arange(PARTS)).all())
 
 
-def test_a_query_for_a_part_finds_it_and_a_query_for_nothing_finds_the_first_state(code: PartCode) -> None:
+def test_few_channels_name_parts_by_their_places() -> None:
+    names = part_names(3)
+    queries = torch.cat([names[:2, :PARTS], torch.ones(1, PARTS)])
+    assert bool(((queries.T @ names[:, :PARTS]).argmax(1) == torch.arange(PARTS)).all())
+    assert float(names[2].min()) > -float(names[2, PARTS])
+
+
+@pytest.mark.parametrize("wide", [12, 3])
+def test_a_query_for_a_part_finds_it_and_a_query_for_nothing_finds_the_first_state(
+    code: PartCode, wide: int
+) -> None:
     unet = build_unet()
     teach_reading(unet, code)
-    attention = unet.mid_block.attentions[0].transformer_blocks[0].attn2
+    attention = next(
+        found for found, _ in text_attentions(unet).values() if len(found.to_k.weight) == wide * HEADS
+    )
     states = planned_states(torch.randn(1, PARTS, CODE), torch.tensor([5]), CONTEXT, WIDTH)
     with torch.no_grad():
         keys = attention.to_k(states)[0].view(CONTEXT, HEADS, -1)[:, 0]
-    names = part_names(keys.shape[1])
-    asks_for_six = 12.0 * (names[:, 6] + names[:, PARTS])
-    asks_for_nothing = -12.0 * names[:, PARTS]
-    looks = (torch.stack([asks_for_six, asks_for_nothing]) @ keys.T * attention.scale).softmax(1)
+    names = part_names(wide)
+    six = torch.cat([names[:2, 6], torch.ones(1)]) if wide == 3 else names[:, 6] + names[:, PARTS]
+    queries = torch.stack([12.0 * six, -12.0 * names[:, PARTS]])
+    looks = (queries @ keys.T * attention.scale).softmax(1)
     assert float(looks[0, [6, 22, 38, 54, 70]].sum()) > 0.9
     assert float(looks[1, 0]) > 0.9
 
 
 def test_misses_are_small_where_all_look_right_and_large_elsewhere(code: PartCode) -> None:
-    processor = guide(build_unet(code))
-    processor.latent_shape = (64, 64)
+    noted = Looks()
+    noted.begin(torch.zeros(1, 4, 64, 64))
+    processor = GuidedAttention(noted)
     states = planned_states(torch.randn(1, PARTS, CODE), torch.tensor([5]), CONTEXT, WIDTH)
     right = right_parts(16, 16)
     looks = torch.zeros(1, HEADS, 256, CONTEXT)
@@ -124,8 +177,8 @@ def test_misses_are_small_where_all_look_right_and_large_elsewhere(code: PartCod
         for cell in range(256):
             (parts,) = right[head, cell].nonzero(as_tuple=True)
             looks[0, head, cell, int(parts[0]) + PARTS if len(parts) else 0] = 1.0
-    assert float(processor._miss(looks, states, 256)) == 0.0
-    assert float(processor._miss(looks.roll(3, 3), states, 256)) > 3.0
+    assert float(processor.miss(looks, states, 256)) == 0.0
+    assert float(processor.miss(looks.roll(3, 3), states, 256)) > 3.0
 
 
 def test_plain_and_guided_attention_are_the_library_s_own(code: PartCode) -> None:
@@ -133,15 +186,15 @@ def test_plain_and_guided_attention_are_the_library_s_own(code: PartCode) -> Non
     latents, states = torch.randn(1, 4, 16, 24), torch.randn(1, CONTEXT, WIDTH)
     with torch.no_grad():
         before = unet(latents, 500, states).sample
-    processor = guide(unet)
-    processor.begin(latents)
+    noted = guide(unet)
+    noted.begin(latents)
     kinds = [type(kept) for name, kept in unet.attn_processors.items() if ".attn1." in name]
-    assert set(kinds) == {PlainAttention}
+    assert set(kinds) == {PlainAttention, GuidedAttention}
     with torch.no_grad():
         assert torch.allclose(unet(latents, 500, states).sample, before, atol=1e-5)
-    assert not processor.misses
+    assert not noted.misses
     unet(latents, 500, states)
-    ways_up = [name for name in unet.attn_processors if name.startswith("up_blocks") and ".attn2." in name]
-    assert len(processor.misses) == len(ways_up) == 4
-    processor.begin(latents)
-    assert not processor.misses
+    ways_up = [name for name in text_attentions(unet) if name.startswith("up_blocks")]
+    assert len(noted.misses) == len(ways_up) == 8
+    noted.begin(latents)
+    assert not noted.misses

@@ -88,8 +88,9 @@ def build_unet(code: PartCode | None = None) -> Unet:
         sample_size=64,
         block_out_channels=CHANNELS,
         layers_per_block=1,
-        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        only_cross_attention=(False, True, False, False),
         cross_attention_dim=WIDTH,
         # diffusers takes this number for that of heads.
         attention_head_dim=HEADS,

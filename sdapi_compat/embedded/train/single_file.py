@@ -23,7 +23,7 @@ ATTACHED = ("text_encoder/config.json", "tokenizer/tokenizer.json")
 #: What the layout takes for granted about a U-Net and an autoencoder.
 UNET_MUST = {
     "mid_block_type": "UNetMidBlock2DCrossAttn", "act_fn": "silu", "time_embedding_type": "positional",
-    "resnet_time_scale_shift": "default", "dual_cross_attention": False, "only_cross_attention": False,
+    "resnet_time_scale_shift": "default", "dual_cross_attention": False,
     "class_embed_type": None, "addition_embed_type": None, "encoder_hid_dim": None, "flip_sin_to_cos": True,
     "freq_shift": 0, "norm_eps": 1e-5, "time_cond_proj_dim": None,
 }  # fmt: skip
@@ -101,7 +101,8 @@ def _schedule_tensors(scheduler: Any) -> Tensors:
 
 
 def ldm_yaml(unet: dict[str, Any], vae: dict[str, Any], schedule: Any) -> dict[str, Any]:
-    """What the .yaml says. ``norm_num_groups`` is no key of the original, which has 32 groups always."""
+    """What the .yaml says. The original has no ``norm_num_groups``, but 32 groups always, and no
+    ``down_attention_resolutions``, but attention on the same levels down and up."""
     inpainting = unet["in_channels"] == 9
     kind = "LatentInpaintDiffusion" if inpainting else "LatentDiffusion"
     return {
@@ -135,13 +136,16 @@ def ldm_yaml(unet: dict[str, Any], vae: dict[str, Any], schedule: Any) -> dict[s
 
 def _unet_params(config: dict[str, Any]) -> dict[str, Any]:
     widths = config["block_out_channels"]
-    attends = [level for level, kind in enumerate(config["down_block_types"]) if "CrossAttn" in kind]
+    up, down = _attends(config["up_block_types"][::-1]), _attends(config["down_block_types"])
+    text_only = _text_only(config)
     return {
         "image_size": config["sample_size"],
         "in_channels": config["in_channels"],
         "out_channels": config["out_channels"],
         "model_channels": widths[0],
-        "attention_resolutions": [2**level for level in reversed(attends)],
+        "attention_resolutions": up,
+        **({"down_attention_resolutions": down} if down != up else {}),
+        **({"disable_self_attentions": text_only} if any(text_only) else {}),
         "num_res_blocks": config["layers_per_block"],
         "channel_mult": _factors(widths),
         **_heads(config),
@@ -153,6 +157,19 @@ def _unet_params(config: dict[str, Any]) -> dict[str, Any]:
         "legacy": False,
         "norm_num_groups": config["norm_num_groups"],
     }
+
+
+def _attends(blocks: list[str]) -> list[int]:
+    """The levels with attention among ``blocks``, largest level first, as factors of size."""
+    return [2**level for level in reversed(range(len(blocks))) if "CrossAttn" in blocks[level]]
+
+
+def _text_only(config: dict[str, Any]) -> list[bool]:
+    """On which levels, largest first, cells attend to the text alone."""
+    told = config["only_cross_attention"]
+    if told is True:
+        raise ValueError("the layout of single files cannot hold only_cross_attention in the middle")
+    return list(told) if isinstance(told, list) else []
 
 
 def _heads(config: dict[str, Any]) -> dict[str, int]:
