@@ -30,7 +30,7 @@ CHANNELS = (32, 48, 96, 192)
 #: Below 1: more training at high noise, where the prompt decides what is drawn.
 TIME_POWER = 0.6
 #: Weight of the lesson where to look (:mod:`.guidance`).
-LOOK_WEIGHT = 0.1
+LOOK_WEIGHT = 0.3
 #: Share of samples whose caption asks for nothing, which classifier-free guidance needs.
 BLANK_SHARE = 0.1
 #: What is trained towards the picture is the prediction at this guidance scale, A1111's default. A model
@@ -79,9 +79,11 @@ class Lesson:
 
 
 def build_unet(code: PartCode | None = None) -> Unet:
-    """An untrained U-Net: SD1's blocks, narrower, with attention on the two lower levels only.
+    """An untrained U-Net: SD1's blocks, narrower, with attention on the lower levels only.
 
-    With ``code`` its text attention can read plans, though it does not know yet where to look.
+    On the 32 x 32 level cells attend to the text alone. On the way down there is attention on one level only:
+    cells there do not know yet where they are. With ``code`` its text attention can read plans, though it
+    does not know yet where to look.
     """
     torch.manual_seed(41)
     unet = UNet2DConditionModel(

@@ -6,9 +6,9 @@ its part it reads from the part's state what the piece holds; for other cells it
 which says nothing. So a cell is told just its own pieces of the plan.
 
 From one level to the next larger one a U-Net repeats each cell two by two and convolves, which cannot tell
-the four apart where neighbours are alike. So on the 32 x 32 level, too, cells are told what to show: there
-are four attentions to the text and none of cells to each other, and the heads of each serve one quarter of
-the pieces.
+the four apart where neighbours are alike. So on the 32 x 32 level, too, cells are told what to show: four
+attentions to the text are there and none of cells to each other, and the heads of each serve one quarter of
+the pieces: they read how it differs from the whole piece.
 
 What states offer (keys) and what heads read (values) follows from the plan's layout, so it is written
 into the weights before training. What a cell asks for (queries) must be learned, for a U-Net knows places
@@ -40,10 +40,14 @@ NEIGHBOURS = 2
 ENDED = 1.0
 #: How strong the keys are at first: a query of length 1 can tell parts apart.
 KEY_GAIN = 4.0
+#: Smaller shares of attention count as this one: logarithms must stay finite.
+LEAST_SHARE = 1e-20
 #: Of so many samples one is asked where it looks.
 JUDGED = 4
 #: How strong what is read is at first, beside what the cell holds already.
 READ_GAIN = 0.5
+#: How much stronger quarters are read: they differ little from their pieces.
+DETAIL_GAIN = 3.0
 
 
 def _shown(cells: int, square: int, pieces: int) -> Tensor:
@@ -148,7 +152,7 @@ class GuidedAttention:
         return output
 
     def miss(self, looks: Tensor, states: Tensor, cells: int) -> Tensor:
-        """Minus the log of the share of ``looks`` (n, heads, cells, tokens) at the right ``states``."""
+        """Minus the mean log of the share of ``looks`` (n, heads, cells, tokens) at the right ``states``."""
         height, width = self._noted.latent_shape
         step = round((height * width / cells) ** 0.5)
         parts = right_parts(height // step, width // step, self._quarter)
@@ -156,10 +160,19 @@ class GuidedAttention:
         tokens = torch.arange(states.shape[1])
         right = parts[:, :, tokens % PARTS] & ended[:, None, None]
         nowhere = ~parts.any(2, keepdim=True) & (tokens == 0)
-        share = (looks * (right | nowhere)).sum(3).clamp_min(1e-4)
+        share = (looks * (right | nowhere)).sum(3).clamp_min(LEAST_SHARE)
         # Captions that ask for nothing have no plan to look at.
         asked = (states[..., :CODE] * ended[..., None]).abs().amax(dim=(1, 2)) > 0.05
-        return -(share.log() * asked[:, None, None]).mean()
+        return -(share.log() * asked[:, None, None] * _balance(parts.any(2))).mean()
+
+
+def _balance(told: Tensor) -> Tensor:
+    """Weights of mean 1 by which cells that a head tells something count as much as all others together.
+
+    Else heads that serve few cells would learn to look nowhere at all.
+    """
+    share = told.float().mean()
+    return torch.where(told, 0.5 / share, 0.5 / (1 - share)) if share < 1 else torch.ones(told.shape)
 
 
 def text_attentions(unet: Unet) -> dict[str, tuple[Any, int | None]]:
@@ -192,14 +205,16 @@ def guide(unet: Unet) -> Looks:
 def pieces_of(code: PartCode, quarter: int | None = None) -> Tensor:
     """What a part's code says of its pieces' pixels: (HEADS, pixels of a piece * 3, CODE).
 
-    With ``quarter`` (0..3, row by row): of that quarter of each piece.
+    With ``quarter`` (0..3, row by row): how the pixels of that quarter of each piece differ from the mean of
+    the piece, which the larger cells are told.
     """
     side = PART_SIDE // SPLIT
     pixels = code.axes.view(SPLIT, side, SPLIT, side, 3, CODE).transpose(1, 2)
     if quarter is not None:
         half = side // HALVES
         row, column = (half * place for place in divmod(quarter, HALVES))
-        pixels = pixels[:, :, row : row + half, column : column + half]
+        mean = pixels.mean(dim=(2, 3), keepdim=True)
+        pixels = pixels[:, :, row : row + half, column : column + half] - mean
     return pixels.reshape(HEADS, -1, CODE) / code.scale
 
 
@@ -238,7 +253,7 @@ def teach_reading(unet: Unet, code: PartCode) -> None:
         channels, width = attention.to_v.weight.shape
         wide = channels // HEADS
         read = torch.zeros(HEADS, wide, width)
-        read[:, :, :CODE] = axes[:, :wide].T @ pieces
+        read[:, :, :CODE] = axes[:, :wide].T @ pieces * (1.0 if quarter is None else DETAIL_GAIN)
         offered = torch.zeros(HEADS, wide, width)
         offered[:, :, CODE : CODE + PARTS + 1] = KEY_GAIN * part_names(wide)
         free = torch.linalg.qr(torch.randn(channels, NEIGHBOURS**2 * wide, generator=generator))[0]

@@ -13,7 +13,7 @@ from .scenes import Topic, render, sample_scene, sample_topic, varied_scene
 from .vocabulary import Concept
 
 #: Share of scenes with two things, which are drawn smaller than one and so are harder.
-PAIR_SHARE = 0.35
+PAIR_SHARE = 0.45
 #: The shape that most requests have, in latents (height, width).
 USUAL = (64, 64)
 #: Other shapes, by how often they are drawn.

@@ -26,7 +26,7 @@ from .scenes import Scene, Topic, sample_topic
 from .tokenizer import CONTEXT, build_tokenizer
 from .vocabulary import COLOURS, Concept
 
-WIDTH, DEPTH, HEADS, INNER = 256, 3, 4, 1216
+WIDTH, DEPTH, HEADS, INNER = 256, 3, 4, 1632
 MERGES = 4000
 BATCH = 64
 #: Mean square by which half of all plans differ from their empty backgrounds. Errors of fainter plans, such
@@ -39,7 +39,7 @@ BLANK_SHARE = 0.05
 #: Share of batches that pay for the places near the end of the context.
 FULL_SHARE = 0.15
 #: Share of captions about two things, which are the hardest to plan.
-PAIR_SHARE = 0.4
+PAIR_SHARE = 0.5
 SAVE_SECONDS = 300.0
 
 
