@@ -134,7 +134,7 @@ def test_what_it_sees_counts(frozen: Any, concepts: Any, companions: Any) -> Non
 
     with torch.no_grad():
         assert error(wide, seen) < 0.9 * error(frozen.unet)
-        assert error(wide, seen) < 0.7 * error(wide, wrong)
+        assert error(wide, seen) < 0.9 * error(wide, wrong)
 
 
 def test_the_server_shows_it_the_picture(drawing: Any, pictures: Any) -> None:
