@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -178,6 +180,21 @@ def test_misses_are_small_where_all_look_right_and_large_elsewhere(code: PartCod
             looks[0, head, cell, int(parts[0]) + PARTS if len(parts) else 0] = 1.0
     assert float(processor.miss(looks, states, 256)) == 0.0
     assert float(processor.miss(looks.roll(3, 3), states, 256)) > 3.0
+
+
+def test_looking_nowhere_at_all_is_no_way_out_for_heads_that_serve_few_cells() -> None:
+    noted = Looks()
+    noted.begin(torch.zeros(1, 4, 64, 64))
+    states = planned_states(torch.randn(1, PARTS, CODE), torch.tensor([5]), CONTEXT, WIDTH)
+    scores = torch.zeros(1, HEADS, 32 * 32, CONTEXT)
+    scores[..., 0] = 30.0
+    scores.requires_grad_()
+    miss = GuidedAttention(noted, quarter=0).miss(scores.softmax(3), states, 32 * 32)
+    # Right but for one cell in 64 of each head, where it is wrong by e^30.
+    assert float(miss.detach()) == pytest.approx(0.5 * (30 - log(4.5)), abs=0.5)
+    miss.backward()
+    told = right_parts(32, 32, 0).any(2)
+    assert bool((scores.grad[0, told][:, 0] > 0).all())
 
 
 def test_plain_and_guided_attention_are_the_library_s_own(code: PartCode) -> None:
