@@ -183,7 +183,7 @@ def text_attentions(unet: Unet) -> dict[str, tuple[Any, int | None]]:
     found = {
         name: module for name, module in unet.named_modules() if getattr(module, "is_cross_attention", False)
     }
-    fine = [name for name in found if name.removesuffix("2").removesuffix("1") + "1" in found]
+    fine = [name for name in found if f"{name[:-1]}1" in found]
     return {name: (module, fine.index(name) if name in fine else None) for name, module in found.items()}
 
 
