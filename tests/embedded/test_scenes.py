@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import random
+import re
 
 import numpy as np
 import pytest
 
 pytest.importorskip("PIL")
 
+from sdapi_compat.embedded import CHECKPOINT_DIR
 from sdapi_compat.embedded.train import scenes
-from sdapi_compat.embedded.train.captions import RELATION_WORDS, caption, plural
+from sdapi_compat.embedded.train.captions import RELATION_WORDS, caption, invented_word, plural
 from sdapi_compat.embedded.train.glyphs import FONT_FILE
+from sdapi_compat.embedded.train.parts import CLIPTokenizer
 from sdapi_compat.embedded.train.scenes import Topic, plain_scene, render, sample_topic, varied_scene
-from sdapi_compat.embedded.train.vocabulary import COLOURS, Concept
+from sdapi_compat.embedded.train.vocabulary import COLOURS, Concept, concept_keys
 
 pytestmark = pytest.mark.skipif(not FONT_FILE.exists(), reason="needs fonts-noto-color-emoji")
 CAT, TREE = Concept("cat", "🐱", ("cat", "kitty"), ()), Concept("tree", "🌳", ("tree",), ("deciduous",))
@@ -89,6 +92,18 @@ def test_captions_say_what_the_topic_pins() -> None:
             assert topic.background in words or aliases[topic.background] in words
         if topic.relation is not None and named:
             assert any(f" {word} " in words for word in RELATION_WORDS[topic.relation]), words
+
+
+def test_invented_words_are_new_and_fall_into_many_of_the_shipped_tokens() -> None:
+    rng = random.Random(7)
+    words = [invented_word(rng) for _ in range(4000)]
+    assert len(set(words)) > 3500
+    assert all(word.isalpha() and word.islower() for word in words)
+    assert sum(word in concept_keys() for word in words) < 20
+    tokenizer = CLIPTokenizer.from_pretrained(CHECKPOINT_DIR / "tokenizer")
+    tokens = {token for word in words for token in tokenizer.tokenize(word)}
+    beginnings = {token for token in tokenizer.get_vocab() if re.fullmatch("[a-z]+", token)}
+    assert len(beginnings & tokens) > 0.4 * len(beginnings)
 
 
 @pytest.mark.parametrize(

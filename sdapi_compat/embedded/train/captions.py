@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 
 from .scenes import Topic
-from .vocabulary import COLOUR_ALIASES, COLOURS, Concept
+from .vocabulary import COLOUR_ALIASES, COLOURS, Concept, common_names
 
 BEFORE = (
     "a photo of", "a picture of", "an illustration of", "a drawing of", "a painting of", "an image of",
@@ -77,17 +78,45 @@ RELATION_WORDS = {
 }
 #: Share of captions without the object's name: they teach what a background word means by itself.
 NAMELESS_SHARE = 0.03
-_SYLLABLES = (
-    "ba", "ke", "lo", "mi", "nu", "ra", "so", "ti", "vu", "zen", "gra", "plo", "shi", "tor", "wex",
-    "qua",
+#: What a syllable begins with, has in its middle, and ends with.
+_ONSETS = (
+    "b", "bl", "br", "c", "ch", "cl", "cr", "d", "dr", "f", "fl", "fr", "g", "gl", "gr", "h", "j",
+    "k", "kn", "l", "m", "n", "p", "pl", "pr", "qu", "r", "s", "sh", "sk", "sl", "st", "t", "th",
+    "tr", "v", "w",
 )  # fmt: skip
+_VOWELS = (
+    "a", "a", "e", "e", "i", "i", "o", "o", "u", "ai", "au", "ea", "ee", "oa", "oo", "ou", "y",
+)  # fmt: skip
+_CODAS = (
+    "", "", "", "ck", "d", "ff", "g", "l", "ll", "m", "n", "nd", "ng", "nt", "p", "r", "rd", "rt",
+    "s", "sh", "st", "t", "tt", "x",
+)  # fmt: skip
+
+
+@cache
+def _longer_words() -> tuple[str, ...]:
+    """Words of more than three letters, whose halves invented words are made of."""
+    names = [word for words in common_names().values() for name in words for word in name.split()]
+    words = (*names, *ADJECTIVES, *EVERYDAY.split())
+    return tuple(word for word in words if word.isalpha() and len(word) > 3)
+
+
+def invented_word(rng: random.Random) -> str:
+    """A word that nobody uses: of syllables, or of the halves of two words.
+
+    A word that no caption had falls into tokens of words that one had, and means nothing all the same:
+    that is learned from many such words only.
+    """
+    if rng.random() < 0.5:
+        count = rng.randint(1, 3)
+        return "".join(rng.choice(part) for _ in range(count) for part in (_ONSETS, _VOWELS, _CODAS))
+    head, tail = rng.choices(_longer_words(), k=2)
+    return head[: rng.randint(2, len(head) - 1)] + tail[-rng.randint(2, len(tail) - 1) :]
 
 
 def filler_word(rng: random.Random) -> str:
     """A word that means nothing to the model: an invented one, or one that is in every sentence."""
-    if rng.random() < 0.5:
-        return rng.choice(EVERYDAY.split())
-    return "".join(rng.choices(_SYLLABLES, k=rng.randint(1, 4)))
+    return rng.choice(EVERYDAY.split()) if rng.random() < 0.4 else invented_word(rng)
 
 
 def filler_words(rng: random.Random) -> str:
@@ -107,7 +136,7 @@ def asked(rng: random.Random, phrase: str) -> str:
     ending = rng.random()
     if ending < 0.1:
         return phrase + rng.choice((" ", " ", ", ")) + rng.choice(CLOSERS)
-    return f"{phrase} {filler_words(rng)}" if ending < 0.18 else phrase
+    return f"{phrase} {filler_words(rng)}" if ending < 0.25 else phrase
 
 
 def colour_word(rng: random.Random, name: str) -> str:
