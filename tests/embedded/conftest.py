@@ -53,9 +53,9 @@ def companions(frozen: Any, concepts: Any, tmp_path_factory: pytest.TempPathFact
     data_dir = tmp_path_factory.mktemp("companions")
     checkpoints = data_dir / "models" / "Stable-diffusion"
     tiny_run = tiny_decoder.TinyRun(steps=100, scenes=8, rate=5e-3)
-    style_run = style_lora.StyleRun(steps=20, scenes=12, rate=8e-3, sides=(32,))
+    style_run = style_lora.StyleRun(steps=20, scenes=12, rate=4e-3, sides=(32,))
     word_run = embedding.EmbeddingRun(steps=48, sides=(32,), scenes=16, rate=5e-2)
-    paint_run = inpainting.InpaintingRun(steps=40, sides=(32,), scenes=12, rate=4e-4)
+    paint_run = inpainting.InpaintingRun(steps=40, sides=(32,), scenes=12, rate=2e-4)
     return Companions(
         data_dir=data_dir,
         single_file=single_file.export_single_file(frozen.folder, checkpoints / "single.safetensors"),
