@@ -105,13 +105,13 @@ def predict(
     """What the U-Net says of ``noisy`` latents (n, 4, side, side) at the guidance scale it was trained for.
 
     ``states``: (n, 77, width). ``extra``: more input channels (n, c, side, side), which stay without noise.
-    Gradients flow through the prompt's side alone, as when the model was trained.
+    Gradients flow through both sides: what changes the U-Net's layers changes the blank one, too, and would
+    tear pictures apart if only the prompt's side were heeded.
     """
     inputs = noisy if extra is None else torch.cat([noisy, extra], dim=1)
     inputs = inputs.to(memory_format=torch.channels_last)
-    with torch.no_grad():
-        nothing = encode_captions(model.tokenizer, model.encoder, [""]).expand_as(states)
-        without: Tensor = model.unet(inputs, times, nothing).sample
+    nothing = encode_captions(model.tokenizer, model.encoder, [""]).expand_as(states)
+    without: Tensor = model.unet(inputs, times, nothing).sample
     return guided(model.unet(inputs, times, states).sample, without, GUIDANCE)
 
 

@@ -39,7 +39,7 @@ class InpaintingRun:
     steps: int = 160
     sides: tuple[int, ...] = SIDES
     scenes: int = 48
-    rate: float = 2e-4
+    rate: float = 1e-4
     seed: int = 91
 
 

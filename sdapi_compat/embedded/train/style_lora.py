@@ -39,7 +39,7 @@ class StyleRun:
 
     steps: int = 160
     scenes: int = 48
-    rate: float = 2e-3
+    rate: float = 1e-3
     sides: tuple[int, ...] = SIDES
     seed: int = 71
 
