@@ -123,7 +123,6 @@ class Engine:
                 self.queue.wait(IDLE_SECONDS, unless=lambda: self._stopping)
                 continue
             job.fail(error)
-            self.queue.retire(job)
 
     def _supervise(self) -> None:
         """The watching thread: a dead or stuck engine thread is replaced, its jobs begun again or told."""
@@ -151,15 +150,11 @@ class Engine:
 
     def _again(self, job: Job) -> None:
         if job.control.stopped or job.retries >= RETRIES:
-            self._settle(job, Fault("RuntimeError", "The engine died twice while this job ran"))
+            job.fail(Fault("RuntimeError", "The engine died twice while this job ran"))
             return
         job.retries += 1
         self.queue.put_back(job)
 
     def _give_up(self, job: Job) -> None:
         message = f"No step was made for {self._stuck_after:.0f} s (--watchdog-seconds)"
-        self._settle(job, Fault("TimeoutError", message, 504))
-
-    def _settle(self, job: Job, error: SdapiError) -> None:
-        job.fail(error)
-        self.queue.retire(job)
+        job.fail(Fault("TimeoutError", message, 504))

@@ -154,7 +154,6 @@ class Loop:
         one.job.fail(Withdrawn())
         with contextlib.suppress(Exception):  # whatever the body does at its end, the job has been answered
             one.body.close()
-        self._queue.retire(one.job)
 
     def _step(self, job: Job, body: Generator[Ask, Any, Outcome] | None, answer: Any) -> None:
         """Let a body run to its next ask, its end or its failure."""
@@ -178,8 +177,6 @@ class Loop:
             job.fail(named(error))
         else:
             self.running.append(Running(job, body, ask, time.monotonic()))
-            return
-        self._queue.retire(job)
 
 
 def named(error: Exception) -> SdapiError:

@@ -80,6 +80,8 @@ class JobQueue:
                 message = f"The queue is full: {len(self._waiting)} jobs are waiting"
                 raise Busy(503, message, self._seconds_per_job())
             self._waiting.append(job)
+            # The first callback of all: who reads the answer finds the job counted.
+            job.reply.add_done_callback(lambda _: self._retire(job))
             self._changed.notify_all()
 
     def _seconds_per_job(self) -> int:
@@ -139,8 +141,8 @@ class JobQueue:
         room = rules.pictures - sum(job.pictures for job in running)
         return chosen if chosen is not None and chosen.pictures <= room else None
 
-    def retire(self, job: Job) -> None:
-        """The job has been answered. The second time it is said, nothing happens."""
+    def _retire(self, job: Job) -> None:
+        """The job has been answered; one that never began is not counted."""
         with self._changed:
             if job in self._running:
                 self._running.remove(job)

@@ -129,6 +129,20 @@ def test_the_same_values_come_out_alone_and_merged(make_engine: Any) -> None:
     assert results[0] == results[1]
 
 
+def test_who_reads_the_answer_finds_the_job_counted(make_engine: Any) -> None:
+    engine, _ = make_engine()
+    one = job(Count(0, 2))
+    engine.submit(one)
+    seen: Future[tuple[int, list[Job]]] = Future()
+
+    def look(_: Any) -> None:
+        seen.set_result((engine.queue.counts()[0][State.FINISHED], engine.queue.running()))
+
+    one.reply.add_done_callback(look)
+    engine.start()
+    assert seen.result(5) == (1, [])
+
+
 def test_a_failure_ends_its_own_job_only(make_engine: Any) -> None:
     engine, device = make_engine()
     device.poison = {7}
